@@ -1,0 +1,124 @@
+"""What the API has and Stead has not built: refused by name, never taken and ignored.
+
+A test that fails here because the feature now works is to be replaced by tests of the feature.
+"""
+
+from __future__ import annotations
+
+import pytest
+from anthropic import BadRequestError
+
+from driver import toolset
+
+
+def says_so(refusal, field: str) -> None:
+    message = refusal.value.body["error"]["message"]
+    assert field in message, message
+    assert "not supported" in message and "yet" in message, message
+
+
+AUTO = {"type": "auto"}
+SKILL = {"type": "anthropic", "skill_id": "xlsx"}
+SERVER = {"type": "url", "name": "gh", "url": "https://mcp.example.com/mcp"}
+ROSTER = {"type": "coordinator", "agents": [{"type": "self"}]}
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("skills", {"skills": [SKILL]}),
+        ("mcp_servers", {"mcp_servers": [SERVER]}),
+        ("multiagent", {"multiagent": ROSTER}),
+        ("permission_policy", {"tools": [toolset("auto")]}),
+        ("permission_policy", {"tools": [toolset(configs=[{"name": "bash", "permission_policy": AUTO}])]}),
+        ("tools.0", {"tools": [{"type": "mcp_toolset", "mcp_server_name": "gh"}]}),
+        ("web_search", {"tools": [toolset(configs=[{"name": "web_search", "enabled": True}])]}),
+        ("speed", {"model": {"id": "script/hello", "speed": "fast"}}),
+    ],
+)
+@pytest.mark.parametrize("when", ["create", "update"])
+def test_an_agent_cannot_have_it_yet(client, when, field, fields):
+    if field == "web_search":
+        field = "tools.0.configs.0"
+    with pytest.raises(BadRequestError) as refusal:
+        if when == "create":
+            client.beta.agents.create(**{"name": "Helper", "model": "script/hello", **fields})
+        else:
+            agent = client.beta.agents.create(name="Helper", model="script/hello")
+            client.beta.agents.update(agent.id, version=1, **fields)
+    says_so(refusal, field)
+
+
+@pytest.mark.parametrize(
+    ("field", "config"),
+    [
+        ("packages.pip", {"type": "cloud", "packages": {"type": "packages", "pip": ["pandas"]}}),
+        ("packages.apt", {"type": "cloud", "packages": {"type": "packages", "apt": ["graphviz"]}}),
+        ("config.type", {"type": "self_hosted"}),
+    ],
+)
+def test_an_environment_cannot_have_it_yet(client, field, config):
+    with pytest.raises(BadRequestError) as refusal:
+        client.beta.environments.create(name="Workshop", config=config)
+    says_so(refusal, field)
+
+
+def test_an_environment_with_no_packages_to_install_is_fine(client):
+    packages = {"type": "packages", "apt": [], "pip": []}
+    client.beta.environments.create(name="Workshop", config={"type": "cloud", "packages": packages})
+
+
+BUDGET = {"type": "limit", "max_list_cost": {"amount": "2500", "currency": "USD"}}
+REPOSITORY = {"type": "github_repository", "url": "https://github.com/rust-lang/log"}
+MEMORY = {"type": "memory_store", "memory_store_id": "memstore_01nothing"}
+OUTCOME = {"type": "user.define_outcome", "description": "A poem.", "rubric": {"type": "text", "content": "It rhymes."}}
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("budget", {"budget": BUDGET}),
+        ("vault_ids", {"vault_ids": ["vlt_01nothing"]}),
+        ("resources.0", {"resources": [REPOSITORY]}),
+        ("resources.0", {"resources": [MEMORY]}),
+        ("initial_events.0", {"initial_events": [OUTCOME]}),
+    ],
+)
+def test_a_session_cannot_have_it_yet(client, environment, make_agent, field, fields):
+    with pytest.raises(BadRequestError) as refusal:
+        client.beta.sessions.create(agent=make_agent("hello").id, environment_id=environment.id, **fields)
+    says_so(refusal, field)
+
+
+def test_a_session_cannot_override_its_agent_yet(client, environment, make_agent):
+    reference = {"type": "agent_with_overrides", "id": make_agent("hello").id, "system": "Be brief."}
+    with pytest.raises(BadRequestError) as refusal:
+        client.beta.sessions.create(agent=reference, environment_id=environment.id)
+    says_so(refusal, "agent")
+
+
+def test_a_session_cannot_be_given_other_tools_or_a_budget_yet(client, start):
+    session = start("hello")
+    for field, fields in (("agent", {"agent": {"tools": []}}), ("budget", {"budget": BUDGET})):
+        with pytest.raises(BadRequestError) as refusal:
+            client.beta.sessions.update(session.id, **fields)
+        says_so(refusal, field)
+
+
+def test_a_session_can_never_be_given_other_vaults(client, start):
+    with pytest.raises(BadRequestError) as refusal:
+        client.beta.sessions.update(start("hello").id, vault_ids=["vlt_01nothing"])
+    assert "vault_ids" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        OUTCOME,
+        {"type": "system.message", "content": [{"type": "text", "text": "Be brief."}]},
+    ],
+)
+def test_an_event_cannot_be_sent_yet(client, start, event):
+    with pytest.raises(BadRequestError) as refusal:
+        client.beta.sessions.events.send(start("hello").id, events=[event])
+    says_so(refusal, "events.0")

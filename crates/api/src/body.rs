@@ -1,0 +1,37 @@
+//! Reading a request's body.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use serde_json::Value;
+use wire::Problem;
+use wire::error::Kind;
+use wire::read::Read;
+
+use crate::reply::Refused;
+
+/// The most bytes of a JSON body.
+pub(crate) const MAX_JSON: usize = 32 << 20;
+
+/// A JSON body, read as `T`: every refusal names the field.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: Read> FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+                too_large("32 MB")
+            } else {
+                Problem::invalid(format!("The request body could not be read: {}", rejection.body_text()))
+            }
+        })?;
+        let value: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::invalid(format!("The request body is not valid JSON: {error}")))?;
+        Ok(Self(T::read(value, "")?))
+    }
+}
+
+pub(crate) fn too_large(limit: &str) -> Problem {
+    Problem::new(Kind::RequestTooLarge, format!("The request is larger than {limit}"))
+}

@@ -1,0 +1,112 @@
+//! `/v1/environments`
+
+use axum::Json;
+use axum::extract::{Path, State};
+use store::{Change, Document, Error, Filter, Kind};
+use wire::environment::{Change as EnvironmentChange, Environment, EnvironmentType, Scope};
+use wire::page::{Deleted, Page};
+use wire::{EnvironmentId, Problem};
+
+use crate::app::{App, WORKSPACE};
+use crate::body::Body;
+use crate::documents::{self, find, missing, parse};
+use crate::query::Params;
+use crate::reply::{Refused, Reply, internal, unexpected};
+
+pub(crate) async fn create(State(app): State<App>, Body(change): Body<EnvironmentChange>) -> Reply<Environment> {
+    let now = app.now();
+    let environment = Environment {
+        id: EnvironmentId::from_bits(app.bits()),
+        r#type: EnvironmentType::Environment,
+        settings: change.create()?,
+        scope: Scope::Organization,
+        created_at: now,
+        updated_at: now,
+        archived_at: None,
+    };
+    let document = Document {
+        workspace: WORKSPACE,
+        kind: Kind::Environment,
+        id: environment.id.to_string(),
+        created_at: now,
+        updated_at: now,
+        archived_at: None,
+        version: 1,
+        parent: None,
+        refers: None,
+        body: serde_json::to_string(&environment).map_err(internal)?,
+    };
+    app.store().apply(vec![Change::Insert(document)]).await.map_err(unexpected)?;
+    Ok(Json(environment))
+}
+
+pub(crate) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> Reply<Environment> {
+    Ok(Json(parse(&find(&app, Kind::Environment, &id).await?.document)?))
+}
+
+pub(crate) fn archived(id: &str) -> Problem {
+    Problem::invalid(format!("The environment {id} is archived")).with_code("environment_archived")
+}
+
+pub(crate) async fn update(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(change): Body<EnvironmentChange>,
+) -> Reply<Environment> {
+    let change = |environment: Environment| {
+        if environment.archived_at.is_some() {
+            return Err(Refused(archived(&id)));
+        }
+        let settings = change.clone().over(environment.settings.clone())?;
+        Ok(Environment { settings, ..environment })
+    };
+    Ok(Json(edit(&app, &id, change).await?))
+}
+
+pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> Reply<Environment> {
+    let now = app.now();
+    let change = |environment: Environment| Ok(Environment { archived_at: environment.archived_at.or(Some(now)), ..environment });
+    Ok(Json(edit(&app, &id, change).await?))
+}
+
+/// Changes the environment, again if somebody else was faster. What does not change is not written.
+async fn edit(app: &App, id: &str, change: impl Fn(Environment) -> Result<Environment, Refused>) -> Result<Environment, Refused> {
+    loop {
+        let document = find(app, Kind::Environment, id).await?.document;
+        let current: Environment = parse(&document)?;
+        let changed = change(current.clone())?;
+        if changed == current {
+            return Ok(current);
+        }
+        let now = app.now();
+        let changed = Environment { updated_at: now, ..changed };
+        let body = serde_json::to_string(&changed).map_err(internal)?;
+        let next = documents::next(&document, body, now, changed.archived_at);
+        match app.store().apply(vec![Change::Update(next)]).await {
+            Ok(()) => return Ok(changed),
+            Err(Error::Stale { .. }) => {}
+            Err(error) => return Err(unexpected(error)),
+        }
+    }
+}
+
+pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Reply<Deleted<String>> {
+    let change = Change::Delete { workspace: WORKSPACE, kind: Kind::Environment, id: id.clone() };
+    match app.store().apply(vec![change]).await {
+        Ok(()) => Ok(Json(Deleted { id, r#type: "environment_deleted" })),
+        Err(Error::NotFound) => Err(missing(Kind::Environment, &id).into()),
+        Err(Error::InUse) => {
+            let message = format!("Sessions still use the environment {id}. Delete them first, or archive the environment");
+            Err(Problem::invalid(message).into())
+        }
+        Err(error) => Err(unexpected(error)),
+    }
+}
+
+pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Reply<Page<Environment>> {
+    let limit = params.limit(20, 100)?;
+    let filter = Filter { include_archived: params.flag("include_archived")?, ..Filter::default() };
+    let found = documents::page(&app, Kind::Environment, filter, limit, params).await?;
+    let data: Result<Vec<Environment>, _> = found.listed.iter().map(|listed| parse(&listed.document)).collect();
+    Ok(Json(Page::new(data?, found.next)))
+}

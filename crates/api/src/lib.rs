@@ -1,0 +1,30 @@
+//! The wire API: one module per resource over axum, all of it behind the same key, version and beta checks.
+//!
+//! Handlers parse, call the brain's sessions or the store, and render. Every refusal is a `wire::Problem`, put into the
+//! error envelope in one place.
+
+mod agents;
+mod app;
+mod auth;
+mod beta;
+mod body;
+mod coverage;
+mod cursor;
+mod documents;
+mod environments;
+mod events;
+mod files;
+pub mod openapi;
+mod query;
+mod reply;
+mod resources;
+mod router;
+mod serve;
+mod sessions;
+mod stream;
+mod threads;
+
+pub use app::App;
+pub use auth::Key;
+pub use router::router;
+pub use serve::serve;

@@ -1,0 +1,167 @@
+//! One client's stream: what it missed from the log, then what happens, with pings in between.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use brain::Live;
+use bus::{Item, Published, Subscription};
+use futures::Stream;
+use session::{Stored, Visibility};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use wire::ThreadId;
+
+use crate::app::App;
+
+const PING: Duration = Duration::from_secs(10);
+const PING_FRAME: Bytes = Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
+
+/// Rows read at a time.
+const BATCH: usize = 200;
+
+/// While it lives, the key's coverage counts whatever arrives.
+pub(super) struct Attached {
+    app: App,
+    live: Arc<Live>,
+    /// Another stream was attached already.
+    pub(super) is_second: bool,
+}
+
+impl Attached {
+    pub(super) fn new(app: App, live: Arc<Live>) -> Self {
+        let is_second = app.coverage.attach(live.id);
+        Self { app, live, is_second }
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.app.coverage.detach(self.live.id);
+        let (app, live) = (self.app.clone(), self.live.clone());
+        // Outlives the stream by one write. If the server stops first, the client sees an input twice.
+        let covered = async move {
+            let head = app.brain.sessions().state(&live, |state| state.head).await;
+            app.coverage.cover(live.id, &app.key.id, head).await;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(covered);
+        }
+    }
+}
+
+pub(super) struct Tail {
+    app: App,
+    subscription: Subscription,
+    attached: Attached,
+    /// The last position that was sent, or passed over.
+    position: u64,
+    /// Up to here the log is read before the subscription is heard.
+    backlog: u64,
+    thread: Option<ThreadId>,
+    ready: VecDeque<Bytes>,
+    pings: Interval,
+    ended: bool,
+}
+
+impl Tail {
+    pub(super) fn new(
+        app: App,
+        subscription: Subscription,
+        attached: Attached,
+        position: u64,
+        backlog: u64,
+        thread: Option<ThreadId>,
+    ) -> Self {
+        let mut pings = interval(PING);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick is at once.
+        pings.reset();
+        Self { app, subscription, attached, position, backlog, thread, ready: VecDeque::new(), pings, ended: false }
+    }
+
+    pub(super) fn frames(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        futures::stream::unfold(self, |mut tail| async move { tail.next().await.map(|frame| (Ok(frame), tail)) })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(frame) = self.ready.pop_front() {
+                return Some(frame);
+            }
+            if self.ended {
+                return None;
+            }
+            if self.position < self.backlog {
+                self.read_log().await;
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = self.app.stop.cancelled() => return None,
+                item = self.subscription.next() => self.take(item),
+                _ = self.pings.tick() => return Some(PING_FRAME),
+            }
+        }
+    }
+
+    fn take(&mut self, item: Option<Item>) {
+        match item {
+            // Rows were dropped because this client reads slowly: everything so far is in the log.
+            None => self.backlog = u64::MAX,
+            Some(Item::Preview(preview)) => {
+                if self.thread.is_none_or(|thread| thread == preview.thread) {
+                    self.ready.push_back(preview.frame.clone());
+                }
+            }
+            Some(Item::Row(row)) if row.last => {
+                self.ready.extend(row.frame.clone());
+                self.ended = true;
+            }
+            Some(Item::Row(row)) if row.position <= self.position => {}
+            Some(Item::Row(row)) if row.position > self.position + 1 => self.backlog = row.position,
+            Some(Item::Row(row)) => self.send(&row),
+        }
+    }
+
+    fn send(&mut self, row: &Published) {
+        self.position = row.position;
+        if self.thread.is_none_or(|thread| thread == row.thread) {
+            self.ready.extend(row.frame.clone());
+        }
+    }
+
+    async fn read_log(&mut self) {
+        let session = self.attached.live.id;
+        let rows = match self.app.store().rows(session, self.position, BATCH).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                // The client connects again, and resumes by its last event id.
+                tracing::error!(%session, %error, "a stream could not read its log");
+                self.ended = true;
+                return;
+            }
+        };
+        if rows.is_empty() {
+            self.backlog = self.position;
+            return;
+        }
+        for stored in &rows {
+            match self.publish(stored).await {
+                Some(row) => self.send(&row),
+                None => self.position = stored.position,
+            }
+        }
+    }
+
+    /// The row as it was published when it was new.
+    async fn publish(&self, stored: &Stored) -> Option<Published> {
+        let Visibility::Processes(of) = stored.visibility else {
+            return Some(Published::from_stored(stored, &stored.kind, &stored.body));
+        };
+        let input = self.app.store().rows(self.attached.live.id, of.saturating_sub(1), 1).await.ok()?;
+        let input = input.into_iter().next()?;
+        Some(Published::from_stored(stored, &input.kind, &input.body))
+    }
+}

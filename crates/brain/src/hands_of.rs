@@ -1,0 +1,110 @@
+//! The hands of sessions: provisioned when a tool first needs one, kept attached while this server lives.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hands::{Address, Execute, Found, Hand, Limits, Lost, Outcome, Sandbox, Spec};
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use store::{AnyStore, BlobId};
+use wire::content::{Content, Source};
+use wire::session::Resource;
+use wire::{EventId, SessionId};
+
+use crate::live::Live;
+
+/// The sandboxes of this node.
+#[derive(Clone)]
+pub(crate) struct HandsOf {
+    sandbox: Arc<dyn Sandbox>,
+    store: AnyStore,
+    limits: Limits,
+    /// Where input files are laid out before a sandbox takes them.
+    staging: PathBuf,
+    /// A hand without a server ends itself after a while: these connections keep those of idle sessions.
+    attached: Arc<Mutex<HashMap<SessionId, Arc<dyn Hand>>>>,
+}
+
+impl HandsOf {
+    pub(crate) fn new(sandbox: Arc<dyn Sandbox>, store: AnyStore, limits: Limits, staging: PathBuf) -> Self {
+        Self { sandbox, store, limits, staging, attached: Arc::default() }
+    }
+
+    /// A new sandbox, with the session's input files. Whatever was left of an earlier one is removed.
+    pub(crate) async fn provision(&self, live: &Live, epoch: u64) -> Result<Arc<dyn Hand>, String> {
+        let name = live.id.to_string();
+        self.attached.lock().remove(&live.id);
+        self.sandbox.destroy(&name).await.map_err(|error| format!("the sandbox of before cannot be removed: {error}"))?;
+        let staging = self.staging.join(&name);
+        let uploads = self.stage(live, &staging).await.map_err(|error| format!("the input files cannot be laid out: {error}"))?;
+        let spec = Spec { name, uploads, limits: self.limits };
+        let hand = self.sandbox.provision(&spec, epoch).await.map_err(|error| error.to_string());
+        if !spec.uploads.is_empty() {
+            let _ = tokio::fs::remove_dir_all(&staging).await;
+        }
+        let hand: Arc<dyn Hand> = Arc::from(hand?);
+        self.attached.lock().insert(live.id, hand.clone());
+        Ok(hand)
+    }
+
+    async fn stage(&self, live: &Live, staging: &PathBuf) -> Result<Vec<(PathBuf, String)>, String> {
+        let mounts = &live.record.resources;
+        if mounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        tokio::fs::create_dir_all(staging).await.map_err(|error| error.to_string())?;
+        let mut uploads = Vec::new();
+        for (index, mount) in mounts.iter().enumerate() {
+            let Resource::File { mount_path, .. } = &mount.resource;
+            let inside = mount_path.strip_prefix("/mnt/session/uploads").unwrap_or(mount_path).to_owned();
+            let host = staging.join(index.to_string());
+            let blob = BlobId(mount.blob.clone());
+            self.store.export(live.workspace, &blob, &host).await.map_err(|error| error.to_string())?;
+            uploads.push((host, inside));
+        }
+        Ok(uploads)
+    }
+
+    /// The sandbox that the log names, if it still lives. From now on it heeds no lower epoch.
+    pub(crate) async fn adopt(&self, session: SessionId, address: &str, epoch: u64) -> Result<Arc<dyn Hand>, Lost> {
+        let address: Address = serde_json::from_str(address).map_err(|error| Lost::Gone(error.to_string()))?;
+        let hand: Arc<dyn Hand> = Arc::from(self.sandbox.adopt(&address, epoch).await?);
+        self.attached.lock().insert(session, hand.clone());
+        Ok(hand)
+    }
+
+    pub(crate) async fn destroy(&self, session: SessionId) -> std::io::Result<()> {
+        self.attached.lock().remove(&session);
+        self.sandbox.destroy(&session.to_string()).await
+    }
+
+    /// The names of all sandboxes on this node, live or dead.
+    pub(crate) async fn names(&self) -> Vec<String> {
+        self.sandbox.names().await
+    }
+}
+
+/// Runs one call, for as long as it takes.
+pub(crate) async fn execute(hand: Arc<dyn Hand>, call: EventId, name: String, input: Arc<Map<String, Value>>) -> Result<Outcome, Lost> {
+    let input = Arc::unwrap_or_clone(input);
+    hand.execute(Execute { call: call.to_string(), tool: name, input }).await
+}
+
+/// What became of a call that an earlier brain may have started.
+pub(crate) async fn found(hand: &dyn Hand, call: EventId) -> Result<Found, Lost> {
+    let found = hand.look(vec![call.to_string()]).await?;
+    found.into_iter().next().ok_or_else(|| Lost::Refused("the sandbox did not answer for the call".into()))
+}
+
+/// The result as the log keeps it. The hand is not trusted: what it sends is data.
+pub(crate) fn content(outcome: Outcome) -> (Vec<Content>, bool) {
+    let content = outcome.content.into_iter().map(|content| match content {
+        hands::Content::Text { text } => Content::Text { text },
+        hands::Content::Image { media_type, data } => Content::Image { source: Source::Base64 { media_type, data } },
+        hands::Content::Document { media_type, data } => {
+            Content::Document { source: Source::Base64 { media_type, data }, title: None, context: None }
+        }
+    });
+    (content.collect(), outcome.is_error)
+}

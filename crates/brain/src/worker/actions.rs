@@ -1,0 +1,283 @@
+//! What a step asks for, done; and what is done, told to the next step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use context::{Surroundings, system};
+use futures::FutureExt;
+use futures::stream::FuturesUnordered;
+use hands::{Found, Hand, Lost, Outcome};
+use model::{Effort, Request};
+use serde_json::{Map, Value};
+use session::{Action, Input, Step};
+use tools::{Offer, is_repeatable};
+use wire::event::FailureKind;
+use wire::session::Resource;
+use wire::{EventId, ThreadId, Timestamp};
+
+use super::{Ended, HandState, Pending, Run};
+use crate::asking::Asking;
+use crate::collect::collect;
+use crate::hands_of;
+
+/// What the model is told when nobody can know whether its call ran.
+const UNKNOWN: &str = "The sandbox was lost while this call ran, so its outcome is unknown: it may have run wholly, in part, or not \
+at all. Check before you repeat it.";
+
+impl Run {
+    pub(super) async fn act(&mut self, action: Action) {
+        match action {
+            Action::Ask { thread } => self.ask(thread).await,
+            Action::Run { call, name, input, .. } => self.run(Pending { call, name, input, recover: false }).await,
+            Action::Recover { call, name, input, .. } => self.run(Pending { call, name, input, recover: true }).await,
+            Action::Abort { .. } => self.abort(),
+            Action::Wait { until, .. } => self.wait(until),
+            Action::Collect { .. } => self.collect().await,
+        }
+    }
+
+    async fn ask(&mut self, thread: ThreadId) {
+        self.flight.asking = true;
+        let agent = &self.live.record.agent.definition;
+        let Some(route) = self.brain.routes.find(&agent.model.id).cloned() else {
+            let message = format!("No route is configured for the model {} any more", agent.model.id);
+            let failed = session::Failed { kind: FailureKind::ModelRequestFailedError, message, retry_at: None };
+            self.under_way.push(std::future::ready(Ended::Asked(Input::Failed(failed))).boxed());
+            return;
+        };
+        let offer = Offer::of(&agent.tools);
+        let surroundings = Surroundings { has_sandbox: offer.needs_sandbox(), uploads: self.uploads() };
+        let request = Request {
+            model: route.model.clone().unwrap_or_else(|| agent.model.id.clone()),
+            system: system(agent.system.as_deref(), &surroundings),
+            messages: self.brain.sessions.conversation(&self.live).await,
+            tools: offer.tools(),
+            max_tokens: route.max_tokens,
+            effort: route.takes_effort.then(|| effort(agent.model.effort)),
+        };
+        let attempts = self.brain.sessions.state(&self.live, |state| state.threads.get(&thread).map_or(0, |thread| thread.attempts));
+        let attempts = attempts.await;
+        let (sessions, live, backoff) = (self.brain.sessions.clone(), self.live.clone(), self.brain.options.backoff);
+        let asking = Asking { sessions, live, thread, route, offer, backoff };
+        self.under_way.push(async move { Ended::Asked(asking.ask(request, attempts).await) }.boxed());
+    }
+
+    fn uploads(&self) -> Vec<String> {
+        let path = |mount: &crate::Mount| {
+            let Resource::File { mount_path, .. } = &mount.resource;
+            mount_path.clone()
+        };
+        self.live.record.resources.iter().map(path).collect()
+    }
+
+    async fn run(&mut self, pending: Pending) {
+        self.flight.calls.insert(pending.call);
+        match &self.hand {
+            HandState::Up(hand) => self.start(hand.clone(), pending),
+            HandState::Starting => self.waiting.push(pending),
+            HandState::Unknown => {
+                self.waiting.push(pending);
+                self.raise().await;
+            }
+        }
+    }
+
+    /// Reaches the sandbox that the log names, or makes one.
+    async fn raise(&mut self) {
+        self.hand = HandState::Starting;
+        let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
+        let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
+        self.under_way.push(match address {
+            Some(address) => async move { Ended::Adopted(brain.hands.adopt(live.id, &address, epoch).await) }.boxed(),
+            None => async move { Ended::Provisioned(brain.hands.provision(&live, epoch).await) }.boxed(),
+        });
+    }
+
+    fn start(&mut self, hand: Arc<dyn Hand>, pending: Pending) {
+        let Pending { call, name, input, recover } = pending;
+        self.under_way.push(async move {
+            let outcome = if recover {
+                recover_call(hand, call, name.clone(), input).await
+            } else {
+                hands_of::execute(hand, call, name.clone(), input).await
+            };
+            Ended::Tool { call, outcome, name }
+        }.boxed());
+    }
+
+    /// Drops whatever is under way. Calls inside the sandbox are ended by the sandbox; nobody waits for that.
+    fn abort(&mut self) {
+        self.under_way = FuturesUnordered::new();
+        let flight = std::mem::take(&mut self.flight);
+        self.waiting.clear();
+        match &self.hand {
+            HandState::Up(hand) => {
+                for call in flight.calls {
+                    let hand = hand.clone();
+                    self.under_way.push(async move {
+                        // A hand that is gone has no calls to cancel.
+                        let _ = hand.cancel(&call.to_string()).await;
+                        Ended::Nothing
+                    }.boxed());
+                }
+            }
+            // A sandbox that was on its way is not in the log, and is made anew when needed.
+            HandState::Starting => self.hand = HandState::Unknown,
+            HandState::Unknown => {}
+        }
+    }
+
+    fn wait(&mut self, until: Timestamp) {
+        self.flight.backing = true;
+        let delay = Duration::from_millis(until.since(self.brain.sessions.clock.now()));
+        self.under_way.push(async move { tokio::time::sleep(delay).await; Ended::RetryDue }.boxed());
+    }
+
+    async fn collect(&mut self) {
+        self.flight.collecting = true;
+        let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
+        let hand = match &self.hand {
+            HandState::Up(hand) => Some(hand.clone()),
+            _ => None,
+        };
+        let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
+        self.under_way.push(async move {
+            let hand = match (hand, address) {
+                (Some(hand), _) => Ok(hand),
+                (None, Some(address)) => brain.hands.adopt(live.id, &address, epoch).await,
+                (None, None) => return Ended::Collected,
+            };
+            let collected = match hand {
+                Ok(hand) => collect(&brain.sessions, &live, hand).await,
+                Err(error) => Err(error.to_string()),
+            };
+            // The turn ends all the same: its files are still in the sandbox, and the next turn's end tries again.
+            if let Err(error) = collected {
+                tracing::warn!(session = %live.id, error, "the session's outputs could not be collected");
+            }
+            Ended::Collected
+        }.boxed());
+    }
+
+    /// Takes in what has ended. `None` if no step follows from it.
+    pub(super) async fn ended(&mut self, ended: Ended) -> store::Result<Option<Step>> {
+        let input = match ended {
+            Ended::Nothing => return Ok(None),
+            Ended::Asked(input) => {
+                self.flight.asking = false;
+                input
+            }
+            Ended::RetryDue => {
+                self.flight.backing = false;
+                Input::RetryDue
+            }
+            Ended::Collected => {
+                self.flight.collecting = false;
+                Input::Collected
+            }
+            Ended::Tool { call, outcome: Ok(outcome), .. } => {
+                self.flight.calls.remove(&call);
+                let (content, is_error) = hands_of::content(outcome);
+                Input::ToolEnded { call, content, is_error }
+            }
+            Ended::Tool { call, outcome: Err(lost), name } => return self.call_lost(call, lost, name).await,
+            Ended::Provisioned(Ok(hand)) => {
+                // The log names the sandbox before anything runs in it: a later brain must find it.
+                let address = serde_json::to_string(hand.address()).map_err(|error| store::Error::Failed(error.to_string()))?;
+                let step = self.step(Input::Provisioned { address }, false).await?;
+                self.up(hand);
+                return Ok(Some(step));
+            }
+            Ended::Provisioned(Err(reason)) => {
+                self.none_to_be_had(&reason);
+                return Ok(None);
+            }
+            Ended::Adopted(Ok(hand)) => {
+                self.up(hand);
+                return Ok(None);
+            }
+            Ended::Adopted(Err(Lost::Fenced(epoch))) => return Err(store::Error::Fenced { epoch }),
+            Ended::Adopted(Err(lost)) => return self.replace(&lost).await.map(Some),
+        };
+        self.step(input, false).await.map(Some)
+    }
+
+    fn up(&mut self, hand: Arc<dyn Hand>) {
+        self.hand = HandState::Up(hand.clone());
+        for pending in std::mem::take(&mut self.waiting) {
+            self.start(hand.clone(), pending);
+        }
+    }
+
+    /// No sandbox: every call that waits for one fails, and the model is told why.
+    fn none_to_be_had(&mut self, reason: &str) {
+        tracing::error!(session = %self.live.id, reason, "no sandbox could be made");
+        self.hand = HandState::Unknown;
+        for Pending { call, name, .. } in std::mem::take(&mut self.waiting) {
+            let outcome = Outcome::error(format!("No sandbox could be started for this call: {reason}"));
+            self.tell(call, name, outcome);
+        }
+    }
+
+    /// The sandbox of the log is gone. Calls that may have run in it are not run again, but those without side effects.
+    async fn replace(&mut self, lost: &Lost) -> store::Result<Step> {
+        let step = self.step(Input::HandLost { reason: lost.to_string() }, false).await?;
+        self.hand = HandState::Unknown;
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        let (again, unknown): (Vec<_>, Vec<_>) = waiting.partition(|pending| !pending.recover || is_repeatable(&pending.name));
+        for Pending { call, name, .. } in unknown {
+            self.tell(call, name, Outcome::error(UNKNOWN));
+        }
+        if !again.is_empty() {
+            self.waiting.extend(again.into_iter().map(|pending| Pending { recover: false, ..pending }));
+            self.raise().await;
+        }
+        Ok(step)
+    }
+
+    async fn call_lost(&mut self, call: EventId, lost: Lost, name: String) -> store::Result<Option<Step>> {
+        match lost {
+            Lost::Fenced(epoch) => Err(store::Error::Fenced { epoch }),
+            Lost::Refused(message) => {
+                self.tell(call, name, Outcome::error(message));
+                Ok(None)
+            }
+            Lost::Gone(reason) => {
+                let repeatable = is_repeatable(&name);
+                let told = if repeatable { format!("The sandbox was lost ({reason}). Please retry.") } else { UNKNOWN.to_owned() };
+                self.tell(call, name, Outcome::error(told));
+                if !matches!(self.hand, HandState::Up(_)) {
+                    return Ok(None);
+                }
+                self.hand = HandState::Unknown;
+                self.step(Input::HandLost { reason }, false).await.map(Some)
+            }
+        }
+    }
+
+    /// An outcome that needs no hand.
+    fn tell(&mut self, call: EventId, name: String, outcome: Outcome) {
+        self.under_way.push(std::future::ready(Ended::Tool { call, outcome: Ok(outcome), name }).boxed());
+    }
+}
+
+/// Finishes what another brain may have begun, without beginning anything twice.
+async fn recover_call(hand: Arc<dyn Hand>, call: EventId, name: String, input: Arc<Map<String, Value>>) -> Result<Outcome, Lost> {
+    match hands_of::found(&*hand, call).await? {
+        Found::Finished { outcome } => Ok(outcome),
+        // A call that runs is waited for: the hand does not run an id twice.
+        Found::NeverReceived | Found::Running => hands_of::execute(hand, call, name, input).await,
+        Found::Unknown if is_repeatable(&name) => Ok(Outcome::error("The sandbox was restarted during this call. Please retry.")),
+        Found::Unknown => Ok(Outcome::error(UNKNOWN)),
+    }
+}
+
+fn effort(effort: wire::agent::Effort) -> Effort {
+    match effort {
+        wire::agent::Effort::Low => Effort::Low,
+        wire::agent::Effort::Medium => Effort::Medium,
+        wire::agent::Effort::High => Effort::High,
+        wire::agent::Effort::Xhigh => Effort::Xhigh,
+        wire::agent::Effort::Max => Effort::Max,
+    }
+}

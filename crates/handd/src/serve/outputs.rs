@@ -1,0 +1,150 @@
+//! What the agent has left for its user. It is being written by others while it is read here.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File, Metadata},
+    io::{self, ErrorKind},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hand_protocol::{Entry, MAX_CHUNK};
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+
+/// Files listed at most.
+const ENTRIES: usize = 1_000;
+const DEPTH: usize = 32;
+/// Names looked at, whatever they are, before a listing gives up.
+const LOOKED_AT: usize = 50_000;
+
+/// The regular files below a directory, by path, and whether there may be more.
+pub(super) fn list(root: &Path) -> (Vec<Entry>, bool) {
+    let mut entries = Vec::new();
+    let mut truncated = false;
+    let mut looked_at = 0;
+    // Breadth first: where not all can be listed, the deepest are the ones left out.
+    let mut directories = VecDeque::from([(root.to_path_buf(), String::new(), 1)]);
+    while let Some((directory, prefix, depth)) = directories.pop_front() {
+        let Ok(names) = fs::read_dir(&directory) else { continue };
+        for name in names.flatten() {
+            looked_at += 1;
+            if looked_at > LOOKED_AT || entries.len() > ENTRIES {
+                return finish(entries, true);
+            }
+            // Not in UTF-8: it could not be asked for by name.
+            let Ok(file_name) = name.file_name().into_string() else { continue };
+            // Of a symbolic link this is the link's own.
+            let Ok(metadata) = name.metadata() else { continue };
+            let path = format!("{prefix}{file_name}");
+            if metadata.is_file() {
+                entries.push(Entry { path, size: metadata.len(), modified: modified(&metadata) });
+            } else if metadata.is_dir() && depth < DEPTH {
+                directories.push_back((name.path(), format!("{path}/"), depth + 1));
+            } else if metadata.is_dir() {
+                truncated = true;
+            }
+        }
+    }
+    finish(entries, truncated)
+}
+
+fn finish(mut entries: Vec<Entry>, truncated: bool) -> (Vec<Entry>, bool) {
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    let truncated = truncated || entries.len() > ENTRIES;
+    entries.truncate(ENTRIES);
+    (entries, truncated)
+}
+
+fn modified(metadata: &Metadata) -> u64 {
+    let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
+    let nanoseconds = u64::try_from(metadata.mtime_nsec()).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
+}
+
+/// Bytes of one file in base64, and whether the file ends with them. No symbolic link is followed, and no path leads out.
+pub(super) fn fetch(root: &Path, path: &str, offset: u64, length: u64) -> io::Result<(String, bool)> {
+    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = open(root, directory, Mode::empty())?;
+    // Non-blocking, so that a FIFO with no writer is opened, seen for what it is, and refused.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let file = File::from(openat2(root, path, flags, Mode::empty(), inside)?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = vec![0; usize::try_from(length.min(MAX_CHUNK)).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    let eof = offset.saturating_add(filled as u64) >= file.metadata()?.len();
+    Ok((BASE64_STANDARD.encode(bytes), eof))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir_all(directory.path().join("out/deep/er")).unwrap();
+        fs::write(directory.path().join("secret"), "secret").unwrap();
+        fs::write(directory.path().join("out/b.txt"), "0123456789").unwrap();
+        fs::write(directory.path().join("out/deep/er/a.txt"), "").unwrap();
+        symlink("../secret", directory.path().join("out/link")).unwrap();
+        symlink("..", directory.path().join("out/up")).unwrap();
+        directory
+    }
+
+    #[test]
+    fn regular_files_are_listed_by_path_and_links_are_not() {
+        let tree = tree();
+        let (entries, truncated) = list(&tree.path().join("out"));
+        let seen: Vec<_> = entries.iter().map(|entry| (entry.path.as_str(), entry.size)).collect();
+        assert_eq!(seen, [("b.txt", 10), ("deep/er/a.txt", 0)]);
+        assert!(!truncated && entries.iter().all(|entry| entry.modified > 0));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_empty() {
+        assert_eq!(list(Path::new("/nowhere/at/all")), (Vec::new(), false));
+    }
+
+    #[test]
+    fn more_than_is_listed_is_said() {
+        let tree = tempfile::tempdir().unwrap();
+        for number in 0..ENTRIES + 2 {
+            fs::write(tree.path().join(format!("{number}")), "").unwrap();
+        }
+        let (entries, truncated) = list(tree.path());
+        assert_eq!((entries.len(), truncated), (ENTRIES, true));
+    }
+
+    #[test]
+    fn a_file_is_fetched_in_pieces() {
+        let root = tree();
+        let root = root.path().join("out");
+        assert_eq!(fetch(&root, "b.txt", 0, 4).unwrap(), (BASE64_STANDARD.encode("0123"), false));
+        assert_eq!(fetch(&root, "b.txt", 4, 100).unwrap(), (BASE64_STANDARD.encode("456789"), true));
+        assert_eq!(fetch(&root, "b.txt", u64::MAX - 1, 4).unwrap_or_default().0, "");
+        assert_eq!(fetch(&root, "deep/er/a.txt", 0, 4).unwrap(), (String::new(), true));
+    }
+
+    #[test]
+    fn no_link_and_no_path_leads_out() {
+        let root = tree();
+        let root = root.path().join("out");
+        for path in ["link", "up/secret", "../secret", "/etc/hostname", "deep", "", "none"] {
+            assert!(fetch(&root, path, 0, 4).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The tools: what the model may ask of the sandbox.
+
+mod bash;
+mod edit;
+mod files;
+mod glob;
+mod grep;
+mod input;
+mod media;
+mod notebook;
+mod read;
+mod write;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use hand_protocol::{Content, Execute, Outcome};
+
+use crate::{
+    cancel::{Cancel, INTERRUPTED},
+    clock, overflow,
+    places::Places,
+    shell,
+};
+
+/// How long a tool may take that has no limit of its own.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What tools work with.
+#[derive(Clone, Copy)]
+pub(crate) struct Bench<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) shell: &'a shell::Handle,
+}
+
+/// One call, on its way through a tool.
+struct Call<'a> {
+    id: &'a str,
+    places: &'a Places,
+    cancel: Arc<Cancel>,
+    deadline: Instant,
+}
+
+/// Why a tool gave no result, in the words that the model reads.
+#[derive(Debug, PartialEq, Eq)]
+struct Failed(String);
+
+type Result = std::result::Result<Outcome, Failed>;
+
+/// Runs a call to its end. Whatever goes wrong is an outcome too.
+pub(crate) fn run(bench: Bench<'_>, execute: &Execute, cancel: Arc<Cancel>) -> Outcome {
+    let deadline = clock::now() + LIMIT;
+    let call = Call { id: &execute.call, places: bench.places, cancel, deadline };
+    let input = &execute.input;
+    let result = match execute.tool.as_str() {
+        "bash" => bash::run(&call, bench.shell, input),
+        "read" => read::run(&call, input),
+        "write" => write::run(&call, input),
+        "edit" => edit::run(&call, input),
+        "glob" => glob::run(&call, input),
+        "grep" => grep::run(&call, input),
+        other => Err(Failed(format!("unknown tool: {other}"))),
+    };
+    let outcome = result.unwrap_or_else(|Failed(message)| Outcome::error(message));
+    fit(outcome, &call)
+}
+
+/// Sees to it that no text is empty or too long.
+fn fit(outcome: Outcome, call: &Call<'_>) -> Outcome {
+    let fit = |content| match content {
+        Content::Text { text } => Content::Text { text: overflow::fit(&call.places.overflow, call.id, text) },
+        other => other,
+    };
+    Outcome { content: outcome.content.into_iter().map(fit).collect(), ..outcome }
+}
+
+impl Call<'_> {
+    /// For long loops: an error once the call was cancelled, or has taken too long.
+    fn check(&self) -> std::result::Result<(), Failed> {
+        if self.cancel.is_set() {
+            return Err(Failed(INTERRUPTED.to_owned()));
+        }
+        if clock::now() >= self.deadline {
+            return Err(Failed(format!("the tool took longer than {}s and was stopped", LIMIT.as_secs())));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use serde_json::{Value, json};
+
+use super::body;
+use crate::{
+    Block, Effort, Request,
+    testing::{assistant, raw, request, text, tool_result, tool_use, user},
+};
+
+fn sent(request: &Request) -> Value {
+    serde_json::from_slice(&body(request).unwrap()).unwrap()
+}
+
+#[test]
+fn a_question_carries_system_tools_and_three_cache_marks() {
+    let sent = sent(&request(vec![user(vec![text("Hello")])]));
+    let mark = json!({"type": "ephemeral"});
+    assert_eq!(
+        sent,
+        json!({
+            "model": "model-1",
+            "max_tokens": 1000,
+            "stream": true,
+            "system": [{"type": "text", "text": "Be brief.", "cache_control": mark}],
+            "tools": [{"name": "bash", "description": "Runs a command.", "input_schema": {"type": "object"}, "cache_control": mark}],
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "Hello", "cache_control": mark}]}],
+        })
+    );
+}
+
+#[test]
+fn a_tool_call_and_its_result_keep_their_shape() {
+    let sent = sent(&request(vec![
+        user(vec![text("Go")]),
+        assistant(vec![text("I look."), tool_use("toolu_1", "bash", json!({"command": "ls"}))]),
+        user(vec![tool_result("toolu_1", vec![text("a.txt")], true)]),
+    ]));
+    assert_eq!(
+        sent["messages"],
+        json!([
+            {"role": "user", "content": [{"type": "text", "text": "Go"}]},
+            {"role": "assistant", "content": [
+                {"type": "text", "text": "I look."},
+                {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}},
+            ]},
+            {"role": "user", "content": [{
+                "type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "a.txt"}],
+                "is_error": true, "cache_control": {"type": "ephemeral"},
+            }]},
+        ])
+    );
+}
+
+#[test]
+fn our_opaque_blocks_go_back_byte_for_byte_and_others_not_at_all() {
+    let thinking = r#"{ "signature":"EqQB+/=","type":"thinking", "thinking":"a\u00e9\n" }"#;
+    let request = request(vec![
+        user(vec![text("Go")]),
+        assistant(vec![
+            Block::Opaque { provider: "anthropic", raw: raw(thinking) },
+            Block::Opaque { provider: "openai-responses", raw: raw(r#"{"type":"reasoning"}"#) },
+            text("Done"),
+        ]),
+    ]);
+    let bytes = String::from_utf8(body(&request).unwrap()).unwrap();
+    assert!(bytes.contains(&format!("[{thinking},")), "{bytes}");
+    assert!(!bytes.contains("reasoning"), "{bytes}");
+}
+
+#[test]
+fn the_mark_goes_to_the_newest_input_even_if_it_is_an_image() {
+    let image = r#"{"type":"image","source":{"type":"url","url":"https://x/y.png"}}"#;
+    let sent = sent(&request(vec![user(vec![text("See"), Block::Media(raw(image))]), assistant(vec![text("I see")])]));
+    assert_eq!(sent["messages"][0]["content"][1]["cache_control"], json!({"type": "ephemeral"}));
+    assert_eq!(sent["messages"][0]["content"][1]["source"]["url"], "https://x/y.png");
+    assert_eq!(sent.to_string().matches("cache_control").count(), 3);
+}
+
+#[test]
+fn what_the_api_would_refuse_is_left_out() {
+    let mut request =
+        request(vec![user(vec![text("Go")]), assistant(vec![text(" \n")]), user(vec![text(""), text("on")])]);
+    request.system = String::new();
+    request.tools.clear();
+    let sent = sent(&request);
+    assert_eq!(sent["messages"].as_array().map(Vec::len), Some(2));
+    assert_eq!(sent.get("system"), None);
+    assert_eq!(sent.get("tools"), None);
+    assert_eq!(sent.get("output_config"), None);
+}
+
+#[test]
+fn effort_is_sent_when_it_is_given() {
+    let mut request = request(vec![user(vec![text("Go")])]);
+    request.effort = Some(Effort::Xhigh);
+    assert_eq!(sent(&request)["output_config"], json!({"effort": "xhigh"}));
+}

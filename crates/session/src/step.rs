@@ -1,0 +1,193 @@
+//! What a brain appends and does next. One file per kind of input.
+
+mod advance;
+mod answered;
+mod failed;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use wire::content::Content;
+use wire::event::{Evaluation, Event, FailureKind, Permission, StopDetails};
+use wire::{EventId, ThreadId, Timestamp};
+
+use crate::row::Row;
+use crate::state::{CallState, Phase, State};
+use crate::totals::{Cost, Tokens};
+use crate::writer::{Stamp, Writer};
+
+/// What the model is told of a call that an interrupt ended.
+pub const INTERRUPTED: &str = "Tool execution was interrupted before completion. Please retry.";
+
+/// What a brain hears.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// It has just taken the lease: whatever the log shows as under way was another brain's, and is lost or with the hand.
+    Taken,
+    /// Rows that others wrote have been folded.
+    Arrived,
+    Answered(Answer),
+    Failed(Failed),
+    ToolEnded { call: EventId, content: Vec<Content>, is_error: bool },
+    /// A sandbox is up.
+    Provisioned { address: String },
+    /// The sandbox is gone.
+    HandLost { reason: String },
+    RetryDue,
+    /// What the sandbox left for the user has been collected.
+    Collected,
+}
+
+/// A model's whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub said: Vec<Said>,
+    pub stop: Stop,
+    pub tokens: Tokens,
+    pub cost: Option<Cost>,
+    pub model: String,
+}
+
+/// One block of an answer, with the id that its event is to have: previews may have told it already.
+#[derive(Debug, Clone)]
+pub enum Said {
+    Thinking { id: EventId, provider: String, raw: String },
+    Text { id: EventId, text: String },
+    Use(Use),
+}
+
+pub use answered::Use;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    EndTurn,
+    Refusal(StopDetails),
+}
+
+/// A request that was not answered.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    pub kind: FailureKind,
+    pub message: String,
+    /// When to ask again, if that can help.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What the brain has under way already.
+#[derive(Debug, Clone, Default)]
+pub struct Flight {
+    pub asking: bool,
+    pub calls: BTreeSet<EventId>,
+    pub backing: bool,
+    pub collecting: bool,
+}
+
+impl Flight {
+    fn is_empty(&self) -> bool {
+        !self.asking && self.calls.is_empty() && !self.backing && !self.collecting
+    }
+}
+
+/// What the brain is to do. Every action names its thread.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    Ask { thread: ThreadId },
+    Run { thread: ThreadId, call: EventId, name: String, input: Arc<Map<String, Value>> },
+    /// Find out what became of a call that another brain may have started.
+    Recover { thread: ThreadId, call: EventId, name: String, input: Arc<Map<String, Value>> },
+    /// Stop whatever is under way; its outcomes are not wanted any more.
+    Abort { thread: ThreadId },
+    Wait { thread: ThreadId, until: Timestamp },
+    /// Collect what the sandbox left for the user.
+    Collect { thread: ThreadId },
+}
+
+/// Bounds of a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Answers with tool calls in one turn.
+    pub rounds: u32,
+    /// Requests in a row that fail.
+    pub attempts: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub rows: Vec<Row>,
+    pub actions: Vec<Action>,
+    /// Nothing is left to do: the lease is released by the append that carries these rows.
+    pub rest: bool,
+}
+
+/// Decides. The rows are to be appended first, then the actions taken.
+pub fn step(state: &State, input: Input, flight: &Flight, limits: Limits, stamp: &mut dyn Stamp) -> Step {
+    let mut writer = Writer::new(state, stamp);
+    let thread = state.primary;
+    let situation = Situation { taken: matches!(input, Input::Taken), collected: matches!(input, Input::Collected) };
+    let mut actions = Vec::new();
+    match input {
+        Input::Taken => advance::lost_request(&mut writer, thread, limits),
+        Input::Arrived | Input::Collected => {}
+        Input::Answered(answer) => answered::answered(&mut writer, thread, answer),
+        Input::Failed(failure) => failed::failed(&mut writer, thread, failure, limits),
+        Input::ToolEnded { call, content, is_error } => tool_ended(&mut writer, thread, call, content, is_error),
+        Input::Provisioned { address } => writer.note(thread, crate::Note::HandProvisioned { address }),
+        Input::HandLost { reason } => writer.note(thread, crate::Note::HandLost { reason }),
+        Input::RetryDue => {
+            if matches!(phase(&writer, thread), Some(Phase::Backing(_))) {
+                writer.running(thread);
+            }
+        }
+    }
+    advance::advance(&mut writer, thread, flight, limits, situation, &mut actions);
+    let rest = !writer.state.is_runnable();
+    Step { rows: writer.rows(), actions, rest }
+}
+
+/// What `advance` must know beside the state.
+struct Situation {
+    taken: bool,
+    collected: bool,
+}
+
+fn phase(writer: &Writer<'_>, thread: ThreadId) -> Option<Phase> {
+    writer.state.threads.get(&thread).map(|thread| thread.phase.clone())
+}
+
+fn tool_ended(writer: &mut Writer<'_>, thread: ThreadId, call: EventId, content: Vec<Content>, is_error: bool) {
+    let open = writer.state.threads.get(&thread).is_some_and(|thread| {
+        thread.calls.iter().any(|other| other.id == call && other.state != CallState::Settled)
+    });
+    // A call that an interrupt has closed already has its result.
+    if open {
+        writer.event(thread, Event::AgentToolResult { tool_use_id: call, content, is_error });
+    }
+}
+
+/// Closes whatever the thread has open, as an interrupt does. Says whether there was anything.
+pub(crate) fn interrupted(writer: &mut Writer<'_>, thread: ThreadId) -> bool {
+    let Some(state) = writer.state.threads.get(&thread) else { return false };
+    let open: Vec<_> = state.calls.iter().filter(|call| call.state != CallState::Settled).map(|call| call.id).collect();
+    let asking = match state.phase {
+        Phase::Asking(span) => Some(span),
+        _ => None,
+    };
+    let at_rest = state.phase == Phase::Resting;
+    if let Some(model_request_start_id) = asking {
+        let model_usage = wire::event::ModelUsage::default();
+        writer.event(thread, Event::SpanModelRequestEnd { model_request_start_id, is_error: true, model_usage });
+    }
+    for call in open {
+        let content = vec![Content::text(INTERRUPTED)];
+        writer.event(thread, Event::AgentToolResult { tool_use_id: call, content, is_error: true });
+    }
+    !at_rest
+}
+
+/// How a call of a built-in tool was judged before it was written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    pub permission: Permission,
+    pub evaluation: Option<Evaluation>,
+}

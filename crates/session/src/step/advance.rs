@@ -1,0 +1,153 @@
+//! From the state as it is: what comes next.
+
+use wire::ThreadId;
+use wire::content::Content;
+use wire::event::{Event, Failure, FailureKind, ModelUsage, RetryStatus, StopReason};
+
+use super::{Action, Flight, Limits, Situation, failed, interrupted, phase};
+use crate::state::{Call, CallState, Phase};
+use crate::writer::Writer;
+
+pub(super) fn advance(
+    writer: &mut Writer<'_>,
+    thread: ThreadId,
+    flight: &Flight,
+    limits: Limits,
+    situation: Situation,
+    actions: &mut Vec<Action>,
+) {
+    if take_interrupts(writer, thread, flight, actions) {
+        // Whatever is under way belongs to the turn that was interrupted.
+        let flight = Flight::default();
+        return go_on(writer, thread, &flight, limits, situation, actions);
+    }
+    go_on(writer, thread, flight, limits, situation, actions);
+}
+
+/// Ends the turn if a client asked for that.
+fn take_interrupts(writer: &mut Writer<'_>, thread: ThreadId, flight: &Flight, actions: &mut Vec<Action>) -> bool {
+    let interrupts = writer.state.threads.get(&thread).map(|thread| thread.interrupts.clone()).unwrap_or_default();
+    if interrupts.is_empty() {
+        return false;
+    }
+    if !flight.is_empty() {
+        actions.push(Action::Abort { thread });
+    }
+    interrupted(writer, thread);
+    for interrupt in interrupts {
+        writer.processed(thread, interrupt);
+    }
+    if writer.state.is_runnable() {
+        writer.idle(thread, StopReason::EndTurn, None);
+        start_queued(writer, thread);
+    }
+    true
+}
+
+/// Messages that came while a turn was ending start the next one.
+fn start_queued(writer: &mut Writer<'_>, thread: ThreadId) {
+    if writer.state.threads.get(&thread).is_some_and(|thread| !thread.inputs.is_empty()) {
+        writer.running(thread);
+    }
+}
+
+fn go_on(
+    writer: &mut Writer<'_>,
+    thread: ThreadId,
+    flight: &Flight,
+    limits: Limits,
+    situation: Situation,
+    actions: &mut Vec<Action>,
+) {
+    if !writer.state.is_runnable() {
+        return;
+    }
+    if phase(writer, thread) == Some(Phase::Acting) {
+        act(writer, thread, flight, situation.taken, actions);
+    }
+    match phase(writer, thread) {
+        Some(Phase::Due) => ask(writer, thread, limits, actions),
+        Some(Phase::Backing(until)) if !flight.backing => actions.push(Action::Wait { thread, until }),
+        Some(Phase::Ending { stop, details }) if !flight.collecting => {
+            if writer.state.hand.is_some() && !situation.collected {
+                actions.push(Action::Collect { thread });
+                return;
+            }
+            writer.idle(thread, stop, details);
+            start_queued(writer, thread);
+            if phase(writer, thread) == Some(Phase::Due) {
+                ask(writer, thread, limits, actions);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Settles what needs no hand, runs what may run, and waits for clients when nothing else is left.
+fn act(writer: &mut Writer<'_>, thread: ThreadId, flight: &Flight, taken: bool, actions: &mut Vec<Action>) {
+    let Some(state) = writer.state.threads.get(&thread) else { return };
+    if state.calls.is_empty() {
+        // The answer had no calls. Messages that came meanwhile are answered in the same turn.
+        if state.inputs.is_empty() {
+            writer.idle(thread, StopReason::EndTurn, None);
+        } else {
+            writer.continue_turn(thread);
+        }
+        return;
+    }
+    for Call { id, name, input, state, .. } in state.calls.clone() {
+        match state {
+            CallState::Refused(reason) => {
+                let content = vec![Content::text(reason)];
+                writer.event(thread, Event::AgentToolResult { tool_use_id: id, content, is_error: true });
+            }
+            CallState::Ready if !flight.calls.contains(&id) => {
+                let action = if taken {
+                    Action::Recover { thread, call: id, name, input }
+                } else {
+                    Action::Run { thread, call: id, name, input }
+                };
+                actions.push(action);
+            }
+            CallState::Ready | CallState::Asked | CallState::Settled => {}
+        }
+    }
+    let Some(state) = writer.state.threads.get(&thread) else { return };
+    let running = state.calls.iter().any(|call| call.state == CallState::Ready);
+    let asked = state.asked();
+    if !running && !asked.is_empty() {
+        writer.idle(thread, StopReason::RequiresAction { event_ids: asked }, None);
+    }
+}
+
+/// Takes up what is queued, and asks the model.
+fn ask(writer: &mut Writer<'_>, thread: ThreadId, limits: Limits, actions: &mut Vec<Action>) {
+    let Some(state) = writer.state.threads.get(&thread) else { return };
+    if state.rounds >= limits.rounds {
+        let message = format!("The turn reached its limit of {} answers with tool calls. Send a message to go on.", limits.rounds);
+        let error = Failure { r#type: FailureKind::ToolUseLimitReachedError, message, retry_status: RetryStatus::Exhausted };
+        writer.event(thread, Event::SessionError { error });
+        return failed::give_up(writer, thread);
+    }
+    for waiting in state.inputs.clone() {
+        writer.processed(thread, waiting);
+    }
+    writer.event(thread, Event::SpanModelRequestStart {});
+    actions.push(Action::Ask { thread });
+}
+
+/// A request that was under way when its brain died is lost: the span ends, and clients see that it is tried again.
+pub(super) fn lost_request(writer: &mut Writer<'_>, thread: ThreadId, limits: Limits) {
+    let Some(Phase::Asking(span)) = phase(writer, thread) else { return };
+    let model_usage = ModelUsage::default();
+    writer.event(thread, Event::SpanModelRequestEnd { model_request_start_id: span, is_error: true, model_usage });
+    let attempts = writer.state.threads.get(&thread).map_or(0, |thread| thread.attempts);
+    if attempts > limits.attempts {
+        let message = "The server stopped during each of the last model requests of this turn.".to_owned();
+        let error = Failure { r#type: FailureKind::UnknownError, message, retry_status: RetryStatus::Exhausted };
+        writer.event(thread, Event::SessionError { error });
+        return failed::give_up(writer, thread);
+    }
+    writer.rescheduled(thread);
+    writer.running(thread);
+}

@@ -1,0 +1,76 @@
+//! The model has answered: the whole answer enters the log at once.
+
+use serde_json::{Map, Value};
+use wire::content::Content;
+use wire::event::{Event, ModelUsage, StopReason};
+use wire::{EventId, ThreadId};
+
+use super::{Answer, Judged, Said, Stop};
+use crate::row::{Hidden, Note};
+use crate::state::Phase;
+use crate::writer::Writer;
+
+/// A tool call as the model wrote it, judged by policy.
+#[derive(Debug, Clone)]
+pub struct Use {
+    pub id: EventId,
+    /// The provider's id for the call.
+    pub provider_id: String,
+    pub name: String,
+    pub input: Map<String, Value>,
+    /// None for a custom tool: those are never governed by policies.
+    pub judged: Option<Judged>,
+    /// Why it must not be run, whatever the policy says: no such tool, or an input that is not JSON.
+    pub refusal: Option<String>,
+}
+
+pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer) {
+    let span = match writer.state.threads.get(&thread).map(|thread| thread.phase.clone()) {
+        Some(Phase::Asking(span)) => span,
+        // An interrupt has closed the span: the answer came too late.
+        _ => return,
+    };
+    for said in answer.said {
+        match said {
+            Said::Thinking { id, provider, raw } => {
+                writer.hidden_event(thread, id, Event::AgentThinking {}, Some(Hidden::Thinking { provider, raw }));
+            }
+            Said::Text { id, text } => {
+                writer.hidden_event(thread, id, Event::AgentMessage { content: vec![Content::text(text)] }, None);
+            }
+            Said::Use(call) => tool_use(writer, thread, call),
+        }
+    }
+    let tokens = answer.tokens;
+    let model_usage = ModelUsage {
+        input_tokens: tokens.input,
+        output_tokens: tokens.output,
+        cache_creation_input_tokens: tokens.cache_write_5m + tokens.cache_write_1h,
+        cache_read_input_tokens: tokens.cache_read,
+    };
+    let end = Event::SpanModelRequestEnd { model_request_start_id: span, is_error: false, model_usage };
+    let id = writer.mint();
+    let hidden = Hidden::Request { model: answer.model, tokens, cost: answer.cost };
+    writer.hidden_event(thread, id, end, Some(hidden));
+    let done = writer.state.threads.get(&thread).is_some_and(|thread| thread.calls.is_empty() && thread.inputs.is_empty());
+    match answer.stop {
+        Stop::Refusal(details) => {
+            writer.note(thread, Note::TurnEnding { stop: StopReason::Refusal, details: Some(details) });
+        }
+        Stop::EndTurn if done && writer.state.hand.is_some() => {
+            writer.note(thread, Note::TurnEnding { stop: StopReason::EndTurn, details: None });
+        }
+        Stop::EndTurn => {}
+    }
+}
+
+fn tool_use(writer: &mut Writer<'_>, thread: ThreadId, call: Use) {
+    let Use { id, provider_id, name, input, judged, refusal } = call;
+    let event = match judged {
+        Some(Judged { permission, evaluation }) => {
+            Event::AgentToolUse { name, input, evaluated_permission: permission, evaluation }
+        }
+        None => Event::AgentCustomToolUse { name, input },
+    };
+    writer.hidden_event(thread, id, event, Some(Hidden::ToolUse { provider_id, refusal }));
+}

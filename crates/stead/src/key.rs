@@ -1,0 +1,36 @@
+//! The first API key: given, kept from before, or made.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use store::Rng;
+
+use crate::config::Config;
+
+const FILE: &str = "api_key";
+
+/// The key, and whether it was made just now.
+pub(crate) fn first(config: &Config) -> anyhow::Result<(String, bool)> {
+    if let Some(key) = &config.api_key {
+        return Ok((key.0.trim().to_owned(), false));
+    }
+    let file = config.data_dir.join(FILE);
+    if let Some(key) = kept(&config.data_dir) {
+        return Ok((key, false));
+    }
+    let rng = store::SystemRng;
+    let key = format!("sk-stead-{:032x}{:032x}", rng.bits(), rng.bits());
+    let mut options = File::options();
+    let mut opened = options.create_new(true).write(true).mode(0o600).open(&file).with_context(|| format!("{} cannot be made", file.display()))?;
+    writeln!(opened, "{key}").and_then(|()| opened.sync_all()).with_context(|| format!("{} cannot be written", file.display()))?;
+    Ok((key, true))
+}
+
+/// The key that a server on this data directory made.
+pub(crate) fn kept(data_dir: &Path) -> Option<String> {
+    let key = fs::read_to_string(data_dir.join(FILE)).ok()?.trim().to_owned();
+    (!key.is_empty()).then_some(key)
+}

@@ -1,0 +1,211 @@
+//! Session logs as vectors of rows: the row at position `n` is the `n`th.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use session::{Stored, Summary, Visibility};
+use wire::{SessionId, Timestamp, WorkspaceId};
+
+use super::{Memory, Volatile, failed};
+use crate::{Append, Appended, Error, Kind, Lease, Page, Read, Result, SessionHead, SessionLog, Shown};
+
+pub(super) struct Log {
+    workspace: WorkspaceId,
+    rows: Vec<Stored>,
+    epoch: u64,
+    /// Who has the lease, if anyone.
+    owner: Option<String>,
+    summary: Summary,
+    runnable: bool,
+    /// Per key, the position up to which its clients have seen the inputs.
+    covered: BTreeMap<String, u64>,
+}
+
+impl Log {
+    fn new(workspace: WorkspaceId, append: Append) -> Self {
+        let Append { rows, summary, runnable, .. } = append;
+        Self { workspace, rows, epoch: 0, owner: None, summary, runnable, covered: BTreeMap::new() }
+    }
+
+    fn head(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    fn row(&self, position: u64) -> Option<&Stored> {
+        let index = usize::try_from(position).ok()?.checked_sub(1)?;
+        self.rows.get(index)
+    }
+
+    /// The epoch and the owner after an append with this lease.
+    fn lease(&self, lease: &Lease) -> Result<(u64, Option<String>)> {
+        let is_ours = |epoch: u64| epoch == self.epoch && self.owner.is_some();
+        match lease {
+            Lease::None => Ok((self.epoch, self.owner.clone())),
+            Lease::Claim { owner } if self.owner.is_none() || self.owner.as_ref() == Some(owner) => {
+                Ok((self.epoch + 1, Some(owner.clone())))
+            }
+            Lease::Hold { epoch } if is_ours(*epoch) => Ok((self.epoch, self.owner.clone())),
+            Lease::Release { epoch } if is_ours(*epoch) => Ok((self.epoch, None)),
+            Lease::Claim { .. } | Lease::Hold { .. } | Lease::Release { .. } => {
+                Err(Error::Fenced { epoch: self.epoch })
+            }
+        }
+    }
+
+    /// What clients see, in ascending order: what is processed by the row that shows it, then what waits.
+    fn shown(&self) -> Vec<Page> {
+        let taken_up = |row: &Stored| match row.visibility {
+            Visibility::Processes(of) => Some(of),
+            _ => None,
+        };
+        let taken_up: BTreeSet<u64> = self.rows.iter().filter_map(taken_up).collect();
+        let processed = self.rows.iter().filter_map(|row| match row.visibility {
+            Visibility::Shown => Some(page(row, Shown::At(row.position), Some(row.at))),
+            Visibility::Processes(of) => self.row(of).map(|input| page(input, Shown::At(row.position), Some(row.at))),
+            Visibility::Private | Visibility::Waiting => None,
+        });
+        let waiting = self.rows.iter().filter_map(|row| match row.visibility {
+            Visibility::Waiting if !taken_up.contains(&row.position) => {
+                Some(page(row, Shown::Waiting(row.position), None))
+            }
+            _ => None,
+        });
+        processed.chain(waiting).collect()
+    }
+}
+
+fn page(row: &Stored, shown: Shown, processed_at: Option<Timestamp>) -> Page {
+    let Stored { position, id, thread, kind, body, .. } = row.clone();
+    Page { shown, arrived: position, id, thread, kind, body, processed_at }
+}
+
+/// What waits has no time, so that no filter by time lets it pass.
+fn is_wanted(page: &Page, read: &Read) -> bool {
+    let beyond = |after: Shown| if read.descending { page.shown < after } else { page.shown > after };
+    read.thread.is_none_or(|thread| page.thread == thread)
+        && (read.kinds.is_empty() || read.kinds.contains(&page.kind))
+        && read.from.is_none_or(|from| page.processed_at.is_some_and(|at| at >= from))
+        && read.to.is_none_or(|to| page.processed_at.is_some_and(|at| at <= to))
+        && read.after.is_none_or(beyond)
+}
+
+fn check_numbers(append: &Append) -> Result<()> {
+    let numbers = append.expected_head + 1..;
+    match append.rows.iter().zip(numbers).find(|(row, number)| row.position != *number) {
+        Some((row, number)) => Err(failed(format!("the row for position {number} says {}", row.position))),
+        None => Ok(()),
+    }
+}
+
+#[async_trait]
+impl SessionLog for Volatile {
+    async fn create_session(&self, workspace: WorkspaceId, mut append: Append) -> Result<Appended> {
+        let mut memory = self.memory.lock();
+        if memory.logs.contains_key(&append.session) {
+            return Err(failed(format!("the session {} exists", append.session)));
+        }
+        check_numbers(&append)?;
+        memory.documents.apply(std::mem::take(&mut append.changes))?;
+        let session = append.session;
+        let log = Log::new(workspace, append);
+        let appended = Appended { head: log.head(), epoch: log.epoch };
+        memory.logs.insert(session, log);
+        Ok(appended)
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let mut memory = self.memory.lock();
+        let Memory { documents, logs, .. } = &mut *memory;
+        let log = logs.get_mut(&append.session).ok_or(Error::NotFound)?;
+        let (epoch, owner) = log.lease(&append.lease)?;
+        if append.expected_head != log.head() {
+            return Err(Error::Conflict { head: log.head() });
+        }
+        check_numbers(&append)?;
+        documents.apply(append.changes)?;
+        // From here on nothing is refused.
+        log.rows.extend(append.rows);
+        log.epoch = epoch;
+        log.owner = owner;
+        log.summary = append.summary;
+        log.runnable = append.runnable;
+        Ok(Appended { head: log.head(), epoch })
+    }
+
+    async fn rows(&self, session: SessionId, after: u64, limit: usize) -> Result<Vec<Stored>> {
+        let memory = self.memory.lock();
+        let rows = memory.logs.get(&session).map(|log| log.rows.as_slice()).unwrap_or_default();
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        Ok(rows.iter().skip(after).take(limit).cloned().collect())
+    }
+
+    async fn list(&self, session: SessionId, read: Read) -> Result<Vec<Page>> {
+        let memory = self.memory.lock();
+        let mut pages = memory.logs.get(&session).map(Log::shown).unwrap_or_default();
+        if read.descending {
+            pages.reverse();
+        }
+        pages.retain(|page| is_wanted(page, &read));
+        pages.truncate(read.limit);
+        Ok(pages)
+    }
+
+    async fn head(&self, session: SessionId) -> Result<SessionHead> {
+        let memory = self.memory.lock();
+        let log = memory.logs.get(&session).ok_or(Error::NotFound)?;
+        let Log { workspace, epoch, summary, runnable, .. } = *log;
+        Ok(SessionHead { workspace, head: log.head(), epoch, summary, runnable })
+    }
+
+    async fn runnable(&self, limit: usize) -> Result<Vec<SessionId>> {
+        let memory = self.memory.lock();
+        let free = memory.logs.iter().filter(|(_, log)| log.runnable && log.owner.is_none());
+        Ok(free.map(|(session, _)| *session).take(limit).collect())
+    }
+
+    /// No other process reaches this memory, so that whoever asks has outlived all owners.
+    async fn reclaim(&self) -> Result<u64> {
+        let mut memory = self.memory.lock();
+        let ended = memory.logs.values_mut().filter_map(|log| log.owner.take());
+        Ok(ended.count() as u64)
+    }
+
+    async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()> {
+        let mut memory = self.memory.lock();
+        if let Some(log) = memory.logs.get_mut(&session) {
+            let covered = log.covered.entry(key.to_owned()).or_default();
+            *covered = position.max(*covered);
+        }
+        Ok(())
+    }
+
+    async fn covered(&self, session: SessionId, key: &str) -> Result<u64> {
+        let memory = self.memory.lock();
+        let log = memory.logs.get(&session);
+        Ok(log.and_then(|log| log.covered.get(key)).copied().unwrap_or(0))
+    }
+
+    async fn first_input_after(&self, session: SessionId, position: u64) -> Result<Option<u64>> {
+        let memory = self.memory.lock();
+        let Some(log) = memory.logs.get(&session) else { return Ok(None) };
+        let is_input = |row: &&Stored| match row.visibility {
+            Visibility::Waiting => true,
+            // What was processed as it came, such as a tool's result.
+            Visibility::Shown => row.kind.starts_with("user."),
+            Visibility::Private | Visibility::Processes(_) => false,
+        };
+        let mut later = log.rows.iter().filter(|row| row.position > position);
+        Ok(later.find(is_input).map(|row| row.position))
+    }
+
+    async fn delete_session(&self, session: SessionId) -> Result<()> {
+        let mut memory = self.memory.lock();
+        let log = memory.logs.remove(&session).ok_or(Error::NotFound)?;
+        memory.documents.forget(log.workspace, Kind::Session, session.to_string());
+        Ok(())
+    }
+}

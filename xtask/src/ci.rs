@@ -1,0 +1,146 @@
+//! Everything that `make test` promises, in the order in which a mistake is cheapest to find.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::command::{cargo, command, run};
+use crate::report::{Outcome, Report, Tally, counted};
+use crate::toolchain::{CLIPPY, NODE, PYTHON, RUSTFMT, Toolchain};
+use crate::{openapi, tidy};
+
+const CONFORMANCE: &str = "conformance/run.sh";
+
+/// The whole of it, at bounded counts.
+pub(crate) fn ci(root: &Path) -> Result<bool> {
+    let mut report = Report::new();
+    report.step("format", || needing(&RUSTFMT, root, || passes(&mut format_check(root))));
+    report.step("tidy", || {
+        let findings = tidy::report(root)?;
+        ensure!(findings == 0, "{findings} findings");
+        Ok(Outcome::Counted(Tally::PASSED))
+    });
+    report.step("lint", || needing(&CLIPPY, root, || passes(&mut clippy(root))));
+    let built = report.step("build", || passes(cargo(root).args(["build", "--release", "--locked"])));
+    report.step("tests", || counted(&mut tests(root)));
+    if built {
+        served(&mut report, root);
+    } else {
+        report.step("openapi, conformance, demo", || Ok(Outcome::Skipped("there is no build to run".to_owned())));
+    }
+    Ok(report.finish())
+}
+
+/// The tests and the official SDKs again with `STEAD_SOAK=1`, which each of them reads as "full counts".
+pub(crate) fn soak(root: &Path) -> Result<bool> {
+    let mut report = Report::new();
+    let built = report.step("build", || passes(cargo(root).args(["build", "--release", "--locked"])));
+    report.step("tests, full counts", || counted(tests(root).env("STEAD_SOAK", "1")));
+    if built {
+        conformance(&mut report, root, true);
+    }
+    Ok(report.finish())
+}
+
+pub(crate) fn format_check(root: &Path) -> Command {
+    let mut command = cargo(root);
+    command.args(["fmt", "--all", "--", "--check"]);
+    command
+}
+
+pub(crate) fn clippy(root: &Path) -> Command {
+    let mut command = cargo(root);
+    command.args(["clippy", "--release", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+    command
+}
+
+/// All tests even after one failed: a run on another machine is too dear to learn one thing from it.
+fn tests(root: &Path) -> Command {
+    let mut command = cargo(root);
+    command.args(["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+    command
+}
+
+/// The steps that need the built server.
+fn served(report: &mut Report, root: &Path) {
+    if openapi::is_kept(root) {
+        report.step("openapi", || {
+            ensure!(openapi::check(root)?, "docs/openapi.json is out of date");
+            Ok(Outcome::Counted(Tally::PASSED))
+        });
+    }
+    conformance(report, root, false);
+    report.step("demo", || demo(root));
+}
+
+/// The official SDKs against a live server. `STEAD_CONFORMANCE` names the toolchains that are there, so that a missing
+/// one takes away its own part alone.
+fn conformance(report: &mut Report, root: &Path, soak: bool) {
+    let mut ready = Vec::new();
+    for toolchain in [&PYTHON, &NODE] {
+        if toolchain.ready(root) {
+            ready.push(toolchain.name);
+        } else {
+            report.step(&format!("conformance with {}", toolchain.name), || toolchain.absent());
+        }
+    }
+    if ready.is_empty() {
+        return;
+    }
+    report.step(&format!("conformance with {}", ready.join(" and ")), || {
+        ensure!(root.join(CONFORMANCE).exists(), "{CONFORMANCE} is not there");
+        let mut suite = command(root, "bash");
+        suite.arg(CONFORMANCE).env("STEAD_CONFORMANCE", ready.join(" ")).env("STEAD_BIN", openapi::binary(root));
+        if soak {
+            suite.env("STEAD_SOAK", "1");
+        }
+        counted(&mut suite)
+    });
+}
+
+/// README's first promise, kept as a test: the job of `make demo` on a fresh data directory, with the scripted model
+/// whatever keys the developer's shell holds.
+fn demo(root: &Path) -> Result<Outcome> {
+    let scratch = Scratch::new()?;
+    let out = scratch.0.join("out");
+    let mut demo = command(root, "make");
+    demo.arg("demo").arg(format!("DEMO_OUT={}", out.display())).env("STEAD_DATA_DIR", scratch.0.join("data"));
+    for variable in ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "STEAD_URL", "STEAD_DATABASE_URL", "STEAD_LISTEN"] {
+        demo.env_remove(variable);
+    }
+    run(&mut demo)?;
+    for name in ["report.md", "chart.svg"] {
+        let size = std::fs::metadata(out.join(name)).with_context(|| format!("the demo left no {name}"))?.len();
+        ensure!(size > 0, "the demo left an empty {name}");
+    }
+    Ok(Outcome::Counted(Tally::PASSED))
+}
+
+fn needing(toolchain: &Toolchain, root: &Path, work: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
+    if toolchain.ready(root) { work() } else { toolchain.absent() }
+}
+
+fn passes(command: &mut Command) -> Result<Outcome> {
+    run(command).map(|()| Outcome::Counted(Tally::PASSED))
+}
+
+/// A directory of our own under the system's temporary one, removed at the end. Its path is short because the server
+/// puts Unix sockets below it, whose paths may have 108 bytes.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("stead-ci-{}", std::process::id()));
+        std::fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            eprintln!("could not remove {}: {error}", self.0.display());
+        }
+    }
+}
