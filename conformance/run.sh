@@ -46,7 +46,7 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'exit 143' TERM HUP PIPE
 
 lane_failed() {
     echo "=== $1: FAILED ($2)"
@@ -80,6 +80,22 @@ free_port() {
     fi
 }
 
+# A script that fails does so a number of times in its whole life, not in each session that plays it. So every lane gets
+# copies of its own, and each test plays one that nobody has played.
+copies=6
+lay_out_scripts() {
+    local script lane number
+    mkdir "$scratch/scripts"
+    cp "$here"/scripts/*.yaml "$scratch/scripts"
+    for script in "$here"/scripts/*_once.yaml; do
+        for lane in "${lanes[@]}"; do
+            for ((number = 1; number <= copies; number++)); do
+                cp "$script" "$scratch/scripts/$(basename "$script" .yaml)-${lane//./-}-$number.yaml"
+            done
+        done
+    done
+}
+
 start_server() {
     local port
     port=$(free_port)
@@ -92,7 +108,7 @@ start_server() {
         cd "$scratch"
         exec env -u ANTHROPIC_API_KEY -u OPENAI_API_KEY -u STEAD_DATABASE_URL -u STEAD_NATS_URL \
             STEAD_LISTEN="127.0.0.1:$port" STEAD_DATA_DIR="$scratch/data" STEAD_API_KEY="$ANTHROPIC_API_KEY" \
-            STEAD_SCRIPTS_DIR="$here/scripts" "$stead" serve
+            STEAD_SCRIPTS_DIR="$scratch/scripts" "$stead" serve
     ) >"$kept/server.log" 2>&1 &
     server=$!
     for _ in $(seq 300); do
@@ -164,8 +180,10 @@ for name in $(compgen -e | grep '^ANTHROPIC_' || true); do
 done
 export NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost
 
+lay_out_scripts
 start_server
 for lane in "${lanes[@]}"; do
+    export STEAD_CONFORMANCE_LANE=${lane//./-}
     case $lane in
         python-*) python_lane "$lane" ;;
         typescript) typescript_lane "$lane" ;;

@@ -38,7 +38,9 @@ def wire(client: Anthropic) -> Iterator[httpx.Client]:
         "anthropic-version": str(client.default_headers["anthropic-version"]),
         "anthropic-beta": BETA,
     }
-    with httpx.Client(base_url=os.environ["ANTHROPIC_BASE_URL"], headers=headers, timeout=WAIT, trust_env=False) as wire:
+    with httpx.Client(
+        base_url=os.environ["ANTHROPIC_BASE_URL"], headers=headers, timeout=WAIT, trust_env=False
+    ) as wire:
         yield wire
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
 import queue
 import socket
 import threading
 import time
-import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,14 @@ _SPOKE = ["span.model_request_start", "agent.message", "span.model_request_end"]
 WENT_IDLE = ["session.thread_status_idle", "session.usage", "session.status_idle"]
 
 TEXT_TURN = [*_STARTED, *_SPOKE, *WENT_IDLE]
-THINKING_TURN = [*_STARTED, "span.model_request_start", "agent.thinking", "agent.message", "span.model_request_end", *WENT_IDLE]
+THINKING_TURN = [
+    *_STARTED,
+    "span.model_request_start",
+    "agent.thinking",
+    "agent.message",
+    "span.model_request_end",
+    *WENT_IDLE,
+]
 TOOL_TURN = [
     *_STARTED,
     "span.model_request_start",
@@ -69,12 +77,7 @@ def answer(custom_tool_use_id: str, text: str, **fields: Any) -> dict[str, Any]:
     return {"type": "user.custom_tool_result", "custom_tool_use_id": custom_tool_use_id, "content": content, **fields}
 
 
-def unlike_any_other(text: str) -> str:
-    """A first message by which the script player can tell this conversation from those of other tests and lanes."""
-    return f"{text} ({uuid.uuid4()})"
-
-
-# === tools that an agent has ===
+# === what an agent is made of ===
 
 
 def toolset(policy: str = "always_allow", configs: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -87,12 +90,24 @@ def custom_tool(name: str) -> dict[str, Any]:
     return {"type": "custom", "name": name, "description": f"Call {name} for a city.", "input_schema": schema}
 
 
+_played: Counter[str] = Counter()
+
+
+def fresh(script: str) -> str:
+    """A copy of a script that nobody has played: it fails a number of times in its whole life, not in each session."""
+    lane = os.environ.get("STEAD_CONFORMANCE_LANE")
+    if not lane:
+        return script
+    _played[script] += 1
+    return f"{script}-{lane}-{_played[script]}"
+
+
 # === what came back ===
 
 
 def raw(thing: Any) -> dict[str, Any]:
     """What the server sent, without the fields that this SDK would add."""
-    return thing.to_dict(mode="json", exclude_unset=True)
+    return thing.to_dict(mode="json", exclude_unset=True, warnings=False)
 
 
 def conforms(thing: Any) -> Any:

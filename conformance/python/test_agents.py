@@ -11,7 +11,7 @@ from driver import conforms, custom_tool, finished, raw, run_turn, said, toolset
 
 
 def create(client, **fields):
-    return client.beta.agents.create(**{"name": "Helper", "model": "script/hello", **fields})
+    return client.beta.agents.create(**{"name": "Helper", "model": "script/greeting", **fields})
 
 
 def test_a_new_agent_has_its_defaults_filled_in(client):
@@ -23,7 +23,7 @@ def test_a_new_agent_has_its_defaults_filled_in(client):
     assert made["type"] == "agent"
     assert made["version"] == 1
     assert made["system"] == "Be brief."
-    assert made["model"]["id"] == "script/hello"
+    assert made["model"]["id"] == "script/greeting"
     assert made["model"]["speed"] == "standard"
     assert made["model"]["effort"].keys() == {"type"}
     assert made["tools"] == [
@@ -45,9 +45,9 @@ def test_the_same_body_twice_makes_two_agents(client):
 
 
 def test_a_model_may_be_an_object_and_is_always_answered_as_one(client):
-    model = raw(create(client, model={"id": "script/hello", "effort": "low"}))["model"]
-    assert (model["id"], model["effort"]) == ("script/hello", {"type": "low"})
-    model = raw(create(client, model={"id": "script/hello", "effort": {"type": "max"}}))["model"]
+    model = raw(create(client, model={"id": "script/greeting", "effort": "low"}))["model"]
+    assert (model["id"], model["effort"]) == ("script/greeting", {"type": "low"})
+    model = raw(create(client, model={"id": "script/greeting", "effort": {"type": "max"}}))["model"]
     assert model["effort"] == {"type": "max"}
 
 
@@ -89,7 +89,7 @@ def test_an_update_that_changes_nothing_makes_no_version(client):
         {"system": "Same."},
         {"metadata": {"a": "1"}},
         {"metadata": {"absent": None}},
-        {"model": "script/hello"},
+        {"model": "script/greeting"},
         {"tools": [{"type": "agent_toolset_20260401"}]},
     ):
         assert raw(client.beta.agents.update(agent.id, version=1, **same)) == raw(agent), same
@@ -134,8 +134,8 @@ def test_a_name_cannot_be_cleared(client):
 
 
 def test_the_same_model_keeps_its_effort_and_another_does_not(client):
-    agent = create(client, model={"id": "script/hello", "effort": "low"})
-    agent = client.beta.agents.update(agent.id, version=1, model="script/hello", system="Changed.")
+    agent = create(client, model={"id": "script/greeting", "effort": "low"})
+    agent = client.beta.agents.update(agent.id, version=1, model="script/greeting", system="Changed.")
     assert raw(agent)["model"]["effort"] == {"type": "low"}
     agent = client.beta.agents.update(agent.id, version=2, model="script/shell")
     assert raw(agent)["model"]["effort"] == raw(create(client, model="script/shell"))["model"]["effort"]
@@ -153,7 +153,7 @@ def test_an_archived_agent_is_read_only(client, environment):
 
 
 def test_sessions_of_an_archived_agent_go_on(client, start):
-    session = start("hello")
+    session = start("greeting")
     client.beta.agents.archive(session.agent.id)
     assert said(finished(run_turn(client, session, "Good morning."))) == ["Hello from the script."]
 
@@ -165,7 +165,9 @@ def test_the_list_is_paged_newest_first_and_hides_the_archived(client):
 
     def listed(**filters):
         ours = {agent.id: index for index, agent in enumerate(agents)}
-        return [ours[agent.id] for agent in client.beta.agents.list(created_at_gte=since, **filters) if agent.id in ours]
+        return [
+            ours[agent.id] for agent in client.beta.agents.list(created_at_gte=since, **filters) if agent.id in ours
+        ]
 
     assert listed() == listed(limit=2) == [4, 3, 1, 0]
     assert listed(include_archived=True) == [4, 3, 2, 1, 0]
@@ -184,7 +186,10 @@ def test_the_list_is_paged_newest_first_and_hides_the_archived(client):
         ("an unknown type", [{"type": "agent_toolset_19700101"}]),
         ("an unknown policy", [toolset("sometimes")]),
         ("a schema that is no object", [{**custom_tool("x"), "input_schema": {"type": "string"}}]),
-        ("a reference in a schema", [{**custom_tool("x"), "input_schema": {"type": "object", "properties": {"a": {"$ref": "#"}}}}]),
+        (
+            "a reference in a schema",
+            [{**custom_tool("x"), "input_schema": {"type": "object", "properties": {"a": {"$ref": "#"}}}}],
+        ),
     ],
 )
 def test_tools_that_cannot_work_are_refused(client, name, tools):

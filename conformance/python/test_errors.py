@@ -42,7 +42,7 @@ def without(wire: httpx.Client, header: str, method: str, url: str) -> httpx.Res
 
 
 def agent_body(**fields):
-    return {"name": "Helper", "model": "script/hello", **fields}
+    return {"name": "Helper", "model": "script/greeting", **fields}
 
 
 # === bodies ===
@@ -66,7 +66,7 @@ def test_a_body_that_is_no_object_is_refused(wire, body):
         (agent_body(name="x" * 257), "name"),
         (agent_body(name=None), "name"),
         (agent_body(model=5), "model"),
-        (agent_body(model={"id": "script/hello", "effort": "huge"}), "model.effort"),
+        (agent_body(model={"id": "script/greeting", "effort": "huge"}), "model.effort"),
         (agent_body(system=["Be brief."]), "system"),
         (agent_body(description={"text": "x"}), "description"),
         (agent_body(tools="all"), "tools"),
@@ -86,11 +86,19 @@ def test_a_wrong_value_is_refused_and_its_field_is_named(wire, body, field):
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
-        ("/v1/agents", {"model": "script/hello"}, "name"),
+        ("/v1/agents", {"model": "script/greeting"}, "name"),
         ("/v1/agents", {"name": "Helper"}, "model"),
         ("/v1/agents", agent_body(tools=[{"name": "x"}]), "tools.0.type"),
-        ("/v1/agents", agent_body(tools=[{"type": "custom", "description": "d", "input_schema": {"type": "object"}}]), "tools.0.name"),
-        ("/v1/agents", agent_body(tools=[{"type": "custom", "name": "x", "input_schema": {"type": "object"}}]), "tools.0.description"),
+        (
+            "/v1/agents",
+            agent_body(tools=[{"type": "custom", "description": "d", "input_schema": {"type": "object"}}]),
+            "tools.0.name",
+        ),
+        (
+            "/v1/agents",
+            agent_body(tools=[{"type": "custom", "name": "x", "input_schema": {"type": "object"}}]),
+            "tools.0.description",
+        ),
         ("/v1/agents", agent_body(tools=[{"type": "custom", "name": "x", "description": "d"}]), "tools.0.input_schema"),
         ("/v1/environments", {}, "name"),
         ("/v1/environments", {"name": "x", "config": {}}, "config.type"),
@@ -122,12 +130,12 @@ def test_a_missing_field_is_refused_and_named(wire, path, body, field):
     ],
 )
 def test_events_that_are_none_are_refused_and_the_field_is_named(wire, start, body, field):
-    assert field in invalid(wire.post(f"/v1/sessions/{start('hello').id}/events", json=body))
+    assert field in invalid(wire.post(f"/v1/sessions/{start('greeting').id}/events", json=body))
 
 
 def test_the_sdk_shows_what_was_refused(client):
     with pytest.raises(BadRequestError) as refusal:
-        client.beta.agents.create(name="", model="script/hello")
+        client.beta.agents.create(name="", model="script/greeting")
     assert refusal.value.status_code == 400
     assert refusal.value.request_id.startswith("req_")
     assert "name" in refusal.value.message
@@ -191,13 +199,19 @@ def test_the_sdk_raises_not_found(client):
 # === headers ===
 
 
-@pytest.mark.parametrize("path", ["agents", "environments", "sessions", f"sessions/{NOTHING['sessions']}/events/stream"])
+@pytest.mark.parametrize(
+    "path", ["agents", "environments", "sessions", f"sessions/{NOTHING['sessions']}/events/stream"]
+)
 def test_without_the_beta_header_there_is_no_such_route(wire, path):
     refused(without(wire, "anthropic-beta", "GET", f"/v1/{path}"), 404, "not_found_error")
 
 
 def test_a_session_that_exists_has_no_stream_without_the_beta_header(wire, start):
-    refused(without(wire, "anthropic-beta", "GET", f"/v1/sessions/{start('hello').id}/events/stream"), 404, "not_found_error")
+    refused(
+        without(wire, "anthropic-beta", "GET", f"/v1/sessions/{start('greeting').id}/events/stream"),
+        404,
+        "not_found_error",
+    )
 
 
 def test_an_unknown_beta_is_refused_and_named(client, wire):
@@ -223,10 +237,14 @@ def test_every_beta_that_the_sdk_knows_is_taken_beside_the_right_one(wire):
 
 
 def test_betas_may_be_spread_over_headers_and_spaces(wire):
-    assert wire.get("/v1/agents?limit=1", headers={"anthropic-beta": f"files-api-2025-04-14, {BETA}"}).status_code == 200
+    assert (
+        wire.get("/v1/agents?limit=1", headers={"anthropic-beta": f"files-api-2025-04-14, {BETA}"}).status_code == 200
+    )
     with httpx.Client(base_url=wire.base_url, timeout=WAIT, trust_env=False) as plain:
         twice = [
-            (name, value) for name, value in wire.headers.items() if name in ("x-api-key", "authorization", "anthropic-version")
+            (name, value)
+            for name, value in wire.headers.items()
+            if name in ("x-api-key", "authorization", "anthropic-version")
         ]
         twice += [("anthropic-beta", "files-api-2025-04-14"), ("anthropic-beta", BETA)]
         assert plain.get("/v1/agents?limit=1", headers=twice).status_code == 200

@@ -112,13 +112,13 @@ def test_a_message_that_still_waits_is_the_last_of_the_list(client, start):
 
 
 def test_a_new_session_has_no_history(client, start):
-    page = client.beta.sessions.events.list(start("hello").id)
+    page = client.beta.sessions.events.list(start("greeting").id)
     assert page.data == []
     assert page.next_page is None
 
 
 def test_the_history_grows_while_a_cursor_is_held(client, start):
-    session = start("hello")
+    session = start("greeting")
     run_turn(client, session, "Good morning.")
     first = client.beta.sessions.events.list(session.id, limit=5)
     run_turn(client, session, "Still there?")

@@ -120,7 +120,9 @@ def test_a_file_is_added_to_a_session_that_already_worked(client, start):
     session = start("shell")
     assert printed(client, session, f"ls {UPLOADS}; echo listed").split()[-1] == "listed"
     file = upload(client, "late.txt", b"late\n", "text/plain")
-    added = conforms(client.beta.sessions.resources.add(session.id, type="file", file_id=file.id, mount_path="/late.txt"))
+    added = conforms(
+        client.beta.sessions.resources.add(session.id, type="file", file_id=file.id, mount_path="/late.txt")
+    )
     assert added.mount_path == f"{UPLOADS}/late.txt"
     assert printed(client, session, f"cat {UPLOADS}/late.txt").strip() == "late"
 
@@ -175,9 +177,7 @@ def test_a_deleted_session_takes_its_outputs_along_but_not_the_uploads(client, s
     file = upload(client)
     session = start("shell", resources=[{"type": "file", "file_id": file.id, "mount_path": "/data.csv"}])
     finished(run_turn(client, session, f"cp {UPLOADS}/data.csv {OUTPUTS}/copy.csv; echo copied"))
-    (output,) = eventually(
-        lambda: [file for file in outputs_of(client, session) if file.filename == "copy.csv"]
-    )
+    (output,) = eventually(lambda: [file for file in outputs_of(client, session) if file.filename == "copy.csv"])
     client.beta.sessions.delete(session.id)
     with pytest.raises(NotFoundError):
         client.beta.files.retrieve_metadata(output.id)

@@ -50,7 +50,9 @@ def test_the_session_and_its_shell_are_usable_after_an_interrupt(client, start):
         conversation.until("span.model_request_end")
         conversation.send(interrupt())
         finished(conversation.until("session.status_idle", QUICKLY))
-        events = finished(conversation.turn("echo still; grep -lx sleep /proc/[0-9]*/comm || echo nothing sleeps"))
+        events = finished(
+            conversation.turn("echo still; cat /proc/[0-9]*/cmdline 2>&1 | grep -aq 'slee[p]' || echo nothing sleeps")
+        )
     assert [text.split() for text in said(events)] == [["Result:", "still", "nothing", "sleeps"]]
 
 
@@ -105,7 +107,7 @@ def test_an_interrupt_overtakes_the_messages_that_wait(client, start):
 
 
 def test_an_interrupt_of_an_idle_session_changes_nothing(client, start):
-    session = start("hello")
+    session = start("greeting")
     run_turn(client, session, "Good morning.")
     with Conversation(client, session.id) as conversation:
         conversation.send(interrupt())
@@ -116,7 +118,7 @@ def test_an_interrupt_of_an_idle_session_changes_nothing(client, start):
 
 
 def test_a_session_that_never_worked_can_be_interrupted(client, start):
-    session = start("hello")
+    session = start("greeting")
     client.beta.sessions.events.send(session.id, events=[interrupt()])
     assert client.beta.sessions.retrieve(session.id).status == "idle"
     assert said(finished(run_turn(client, session, "Good morning."))) == ["Hello from the script."]

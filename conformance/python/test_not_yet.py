@@ -33,7 +33,7 @@ ROSTER = {"type": "coordinator", "agents": [{"type": "self"}]}
         ("permission_policy", {"tools": [toolset(configs=[{"name": "bash", "permission_policy": AUTO}])]}),
         ("tools.0", {"tools": [{"type": "mcp_toolset", "mcp_server_name": "gh"}]}),
         ("web_search", {"tools": [toolset(configs=[{"name": "web_search", "enabled": True}])]}),
-        ("speed", {"model": {"id": "script/hello", "speed": "fast"}}),
+        ("speed", {"model": {"id": "script/greeting", "speed": "fast"}}),
     ],
 )
 @pytest.mark.parametrize("when", ["create", "update"])
@@ -42,9 +42,9 @@ def test_an_agent_cannot_have_it_yet(client, when, field, fields):
         field = "tools.0.configs.0"
     with pytest.raises(BadRequestError) as refusal:
         if when == "create":
-            client.beta.agents.create(**{"name": "Helper", "model": "script/hello", **fields})
+            client.beta.agents.create(**{"name": "Helper", "model": "script/greeting", **fields})
         else:
-            agent = client.beta.agents.create(name="Helper", model="script/hello")
+            agent = client.beta.agents.create(name="Helper", model="script/greeting")
             client.beta.agents.update(agent.id, version=1, **fields)
     says_so(refusal, field)
 
@@ -86,19 +86,19 @@ OUTCOME = {"type": "user.define_outcome", "description": "A poem.", "rubric": {"
 )
 def test_a_session_cannot_have_it_yet(client, environment, make_agent, field, fields):
     with pytest.raises(BadRequestError) as refusal:
-        client.beta.sessions.create(agent=make_agent("hello").id, environment_id=environment.id, **fields)
+        client.beta.sessions.create(agent=make_agent("greeting").id, environment_id=environment.id, **fields)
     says_so(refusal, field)
 
 
 def test_a_session_cannot_override_its_agent_yet(client, environment, make_agent):
-    reference = {"type": "agent_with_overrides", "id": make_agent("hello").id, "system": "Be brief."}
+    reference = {"type": "agent_with_overrides", "id": make_agent("greeting").id, "system": "Be brief."}
     with pytest.raises(BadRequestError) as refusal:
         client.beta.sessions.create(agent=reference, environment_id=environment.id)
     says_so(refusal, "agent")
 
 
 def test_a_session_cannot_be_given_other_tools_or_a_budget_yet(client, start):
-    session = start("hello")
+    session = start("greeting")
     for field, fields in (("agent", {"agent": {"tools": []}}), ("budget", {"budget": BUDGET})):
         with pytest.raises(BadRequestError) as refusal:
             client.beta.sessions.update(session.id, **fields)
@@ -107,7 +107,7 @@ def test_a_session_cannot_be_given_other_tools_or_a_budget_yet(client, start):
 
 def test_a_session_can_never_be_given_other_vaults(client, start):
     with pytest.raises(BadRequestError) as refusal:
-        client.beta.sessions.update(start("hello").id, vault_ids=["vlt_01nothing"])
+        client.beta.sessions.update(start("greeting").id, vault_ids=["vlt_01nothing"])
     assert "vault_ids" in str(refusal.value)
 
 
@@ -120,5 +120,5 @@ def test_a_session_can_never_be_given_other_vaults(client, start):
 )
 def test_an_event_cannot_be_sent_yet(client, start, event):
     with pytest.raises(BadRequestError) as refusal:
-        client.beta.sessions.events.send(start("hello").id, events=[event])
+        client.beta.sessions.events.send(start("greeting").id, events=[event])
     says_so(refusal, "events.0")

@@ -12,13 +12,13 @@ from driver import (
     all_of,
     audible,
     finished,
+    fresh,
     heard,
     idle_without_looking_at_events,
     message,
     only,
     run_turn,
     text_of,
-    unlike_any_other,
 )
 
 PREVIEWS = ("event_start", "event_delta")
@@ -100,9 +100,7 @@ def test_previews_are_not_replayed_to_a_late_stream(client, start):
 
 
 def test_an_answer_that_breaks_off_is_concluded_by_the_end_of_its_span(client, start):
-    events = finished(
-        run_turn(client, start("cut_off_once"), unlike_any_other("Count."), event_deltas=["agent.message"])
-    )
+    events = finished(run_turn(client, start(fresh("cut_off_once")), "Count.", event_deltas=["agent.message"]))
     final = only(events, "agent.message")
     begun = [event.event.id for event in events if event.type == "event_start"]
     assert len(begun) == len(set(begun)) == 2
@@ -119,10 +117,10 @@ def test_an_answer_that_breaks_off_is_concluded_by_the_end_of_its_span(client, s
 @pytest.mark.parametrize("value", ["foo", "agent.tool_use", "user.message"])
 def test_a_type_that_has_no_previews_is_refused(client, start, value):
     with pytest.raises(BadRequestError) as refusal:
-        client.beta.sessions.events.stream(start("hello").id, event_deltas=[value])
+        client.beta.sessions.events.stream(start("greeting").id, event_deltas=[value])
     assert "event_deltas" in str(refusal.value)
 
 
 def test_more_than_a_hundred_types_are_refused(client, start):
     with pytest.raises(BadRequestError):
-        client.beta.sessions.events.stream(start("hello").id, event_deltas=["agent.message"] * 101)
+        client.beta.sessions.events.stream(start("greeting").id, event_deltas=["agent.message"] * 101)

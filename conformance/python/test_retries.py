@@ -9,12 +9,12 @@ from driver import (
     all_of,
     conforms,
     finished,
+    fresh,
     history,
     only,
     run_turn,
     said,
     types,
-    unlike_any_other,
 )
 
 PATIENTLY = 40.0
@@ -31,12 +31,12 @@ LASTING = {
 
 def fail_then_answer(client, session):
     with Conversation(client, session.id) as conversation:
-        return finished(conversation.turn(unlike_any_other("Try."), PATIENTLY))
+        return finished(conversation.turn("Try.", PATIENTLY))
 
 
 @pytest.mark.parametrize("failure", PASSING)
 def test_a_failure_that_passes_is_tried_again_and_the_turn_finishes(client, start, failure):
-    session = start(f"{failure}_once")
+    session = start(fresh(f"{failure}_once"))
     events = fail_then_answer(client, session)
     assert said(events) == ["Here at last."]
     first, second = all_of(events, "span.model_request_end")
@@ -45,9 +45,9 @@ def test_a_failure_that_passes_is_tried_again_and_the_turn_finishes(client, star
 
 
 def test_while_it_waits_to_try_again_the_session_is_rescheduled(client, start):
-    session = start("overloaded_once")
+    session = start(fresh("overloaded_once"))
     with Conversation(client, session.id) as conversation:
-        conversation.say(unlike_any_other("Try."))
+        conversation.say("Try.")
         events = conversation.until("session.status_rescheduled", PATIENTLY)
         events += finished(conversation.until("session.status_idle", PATIENTLY))
     kinds = types(events)
@@ -66,21 +66,21 @@ def test_while_it_waits_to_try_again_the_session_is_rescheduled(client, start):
 
 
 def test_the_events_of_a_retried_turn_have_the_fields_that_the_sdk_promises(client, start):
-    session = start("overloaded_once")
+    session = start(fresh("overloaded_once"))
     fail_then_answer(client, session)
     for event in history(client, session):
         conforms(event)
 
 
 def test_an_answer_that_broke_off_is_given_once_and_whole(client, start):
-    events = fail_then_answer(client, start("cut_off_once"))
+    events = fail_then_answer(client, start(fresh("cut_off_once")))
     assert said(events) == ["One two three four five six."]
 
 
 @pytest.mark.parametrize("failure", LASTING)
 def test_a_failure_that_lasts_ends_the_turn_and_says_why(client, start, failure):
-    session = start(f"{failure}_once")
-    events = run_turn(client, session, unlike_any_other("Try."))
+    session = start(fresh(f"{failure}_once"))
+    events = run_turn(client, session, "Try.")
     error = conforms(only(events, "session.error")).error
     assert error.type == LASTING[failure]
     assert error.retry_status.type == "exhausted"
@@ -96,8 +96,7 @@ def test_a_failure_that_lasts_ends_the_turn_and_says_why(client, start, failure)
 
 @pytest.mark.parametrize("failure", LASTING)
 def test_a_session_whose_turn_failed_answers_the_next_message(client, start, failure):
-    session = start(f"{failure}_once")
-    text = unlike_any_other("Try.")
-    assert run_turn(client, session, text)[-1].stop_reason.type == "retries_exhausted"
+    session = start(fresh(f"{failure}_once"))
+    assert run_turn(client, session, "Try.")[-1].stop_reason.type == "retries_exhausted"
     assert said(finished(run_turn(client, session, "Try again."))) == ["Here at last."]
     assert said(finished(run_turn(client, session, "Well?"))) == ["You said: Well?"]

@@ -21,7 +21,7 @@ from driver import (
 
 
 def test_a_new_session_is_idle_and_carries_a_snapshot_of_its_agent(client, environment, make_agent):
-    agent = make_agent("hello", description="For tests.", metadata={"team": "blue"})
+    agent = make_agent("greeting", description="For tests.", metadata={"team": "blue"})
     session = conforms(
         client.beta.sessions.create(
             agent=agent.id, environment_id=environment.id, title="First", metadata={"ticket": "7"}
@@ -46,7 +46,7 @@ def test_a_new_session_is_idle_and_carries_a_snapshot_of_its_agent(client, envir
 
 
 def test_a_bare_id_takes_the_latest_version_and_a_pin_the_named_one(client, environment, make_agent):
-    agent = make_agent("hello")
+    agent = make_agent("greeting")
     client.beta.agents.update(agent.id, version=1, model="script/shell")
 
     def create(reference):
@@ -55,13 +55,13 @@ def test_a_bare_id_takes_the_latest_version_and_a_pin_the_named_one(client, envi
     assert create(agent.id).version == 2
     assert create({"type": "agent", "id": agent.id}).version == 2
     pinned = create({"type": "agent", "id": agent.id, "version": 1})
-    assert (pinned.version, pinned.model.id) == (1, "script/hello")
+    assert (pinned.version, pinned.model.id) == (1, "script/greeting")
     with pytest.raises(NotFoundError):
         create({"type": "agent", "id": agent.id, "version": 9})
 
 
 def test_a_session_keeps_the_agent_it_began_with(client, start):
-    session = start("hello")
+    session = start("greeting")
     client.beta.agents.update(session.agent.id, version=1, model="script/shell")
     assert client.beta.sessions.retrieve(session.id).agent.version == 1
     assert said(finished(run_turn(client, session, "Good morning."))) == ["Hello from the script."]
@@ -71,7 +71,7 @@ def test_an_agent_or_environment_that_is_not_there_is_not_found(client, environm
     with pytest.raises(NotFoundError):
         client.beta.sessions.create(agent="agent_01nothing", environment_id=environment.id)
     with pytest.raises(NotFoundError):
-        client.beta.sessions.create(agent=make_agent("hello").id, environment_id="env_01nothing")
+        client.beta.sessions.create(agent=make_agent("greeting").id, environment_id="env_01nothing")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_agent_or_environment_that_is_not_there_is_not_found(client, environm
     ],
 )
 def test_initial_events_that_cannot_begin_a_session_create_nothing(client, environment, make_agent, event):
-    agent = make_agent("hello")
+    agent = make_agent("greeting")
     with pytest.raises(BadRequestError) as refusal:
         client.beta.sessions.create(
             agent=agent.id, environment_id=environment.id, initial_events=[message("Fine."), event]
@@ -93,14 +93,14 @@ def test_initial_events_that_cannot_begin_a_session_create_nothing(client, envir
 
 
 def test_empty_initial_events_are_none(start):
-    assert start("hello", initial_events=[]).status == "idle"
+    assert start("greeting", initial_events=[]).status == "idle"
 
 
 # === update ===
 
 
 def test_an_update_is_announced_with_what_changed_and_nothing_else(client, start):
-    session = start("hello", title="Before", metadata={"a": "1", "b": "2"})
+    session = start("greeting", title="Before", metadata={"a": "1", "b": "2"})
     with Conversation(client, session.id) as conversation:
         updated = conforms(client.beta.sessions.update(session.id, title="After"))
         event = conforms(conversation.until("session.updated")[-1])
@@ -121,7 +121,7 @@ def test_an_update_is_announced_with_what_changed_and_nothing_else(client, start
 
 
 def test_an_update_that_changes_nothing_is_not_announced(client, start):
-    session = start("hello", title="Same", metadata={"a": "1"})
+    session = start("greeting", title="Same", metadata={"a": "1"})
     with Conversation(client, session.id) as conversation:
         for same in ({}, {"title": "Same"}, {"metadata": {"a": "1"}}, {"metadata": {"absent": None}}):
             assert raw(client.beta.sessions.update(session.id, **same))["title"] == "Same"
@@ -146,7 +146,7 @@ def test_a_session_can_be_renamed_while_it_works(client, start):
 @pytest.fixture(scope="module")
 def family(client, environment, make_agent):
     """Five sessions of one agent, oldest first."""
-    agent = make_agent("hello")
+    agent = make_agent("greeting")
     sessions = [
         client.beta.sessions.create(agent=agent.id, environment_id=environment.id, title=str(number))
         for number in range(5)
@@ -206,7 +206,7 @@ def test_sessions_are_filtered_by_status_time_and_version(client, family):
 
 
 def test_an_archived_session_is_terminated_and_takes_no_events(client, start):
-    session = start("hello")
+    session = start("greeting")
     run_turn(client, session, "Good morning.")
     before = len(history(client, session))
     with Conversation(client, session.id) as conversation:
@@ -225,7 +225,7 @@ def test_an_archived_session_is_terminated_and_takes_no_events(client, start):
 
 
 def test_an_archived_session_is_listed_only_on_request(client, start):
-    session = start("hello")
+    session = start("greeting")
     client.beta.sessions.archive(session.id)
     agent = session.agent.id
     assert list(client.beta.sessions.list(agent_id=agent)) == []
@@ -233,7 +233,7 @@ def test_an_archived_session_is_listed_only_on_request(client, start):
 
 
 def test_a_session_can_be_archived_the_moment_it_says_that_it_is_idle(client, start):
-    session = start("hello")
+    session = start("greeting")
     run_turn(client, session, "Good morning.")
     assert client.beta.sessions.archive(session.id).status == "terminated"
 
@@ -252,7 +252,7 @@ def test_a_running_session_is_neither_archived_nor_deleted(client, start):
 
 
 def test_a_deleted_session_says_so_on_its_stream_and_closes_it(client, start):
-    session = start("hello")
+    session = start("greeting")
     run_turn(client, session, "Good morning.")
     with Conversation(client, session.id) as conversation:
         deleted = conforms(client.beta.sessions.delete(session.id))
@@ -263,7 +263,7 @@ def test_a_deleted_session_says_so_on_its_stream_and_closes_it(client, start):
 
 
 def test_of_a_deleted_session_nothing_is_left(client, start):
-    session = start("hello")
+    session = start("greeting")
     run_turn(client, session, "Good morning.")
     client.beta.sessions.delete(session.id)
     for ask in (
@@ -281,6 +281,6 @@ def test_of_a_deleted_session_nothing_is_left(client, start):
 
 
 def test_an_archived_session_can_be_deleted(client, start):
-    session = start("hello")
+    session = start("greeting")
     client.beta.sessions.archive(session.id)
     assert client.beta.sessions.delete(session.id).id == session.id

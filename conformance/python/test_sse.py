@@ -25,7 +25,7 @@ def order(frames):
 
 
 def test_every_frame_has_a_name_an_id_and_the_event_of_the_history(wire, start):
-    session = start("hello")
+    session = start("greeting")
     with opened(wire, session) as stream:
         assert stream.response.headers["content-type"].split(";")[0] == "text/event-stream"
         assert stream.response.headers["request-id"].startswith("req_")
@@ -41,7 +41,7 @@ def test_every_frame_has_a_name_an_id_and_the_event_of_the_history(wire, start):
 
 
 def test_under_the_newest_version_a_frame_is_named_like_its_event(wire, start):
-    session = start("hello")
+    session = start("greeting")
     with opened(wire, session, anthropic_version="2026-10-21") as stream:
         send(wire, session, "Good morning.")
         for frame in stream.until("session.status_idle"):
@@ -50,7 +50,7 @@ def test_under_the_newest_version_a_frame_is_named_like_its_event(wire, start):
 
 @pytest.mark.parametrize("path", ["events/stream", "stream"])
 def test_a_silent_stream_is_kept_alive_by_pings(wire, start, path):
-    with opened(wire, start("hello"), path) as stream:
+    with opened(wire, start("greeting"), path) as stream:
         began = time.monotonic()
         ping = stream.next(PING_WITHIN)
         assert time.monotonic() - began < PING_WITHIN
@@ -59,14 +59,14 @@ def test_a_silent_stream_is_kept_alive_by_pings(wire, start, path):
 
 
 def test_the_short_path_streams_the_same(wire, start):
-    session = start("hello")
+    session = start("greeting")
     with opened(wire, session, "stream") as stream:
         send(wire, session, "Good morning.")
         assert order(stream.until("session.status_idle")) == TEXT_TURN
 
 
 def test_a_client_that_comes_back_has_neither_a_gap_nor_a_repetition(wire, start):
-    session = start("hello")
+    session = start("greeting")
     with opened(wire, session) as stream:
         send(wire, session, "Good morning.")
         whole = stream.until("session.status_idle")
@@ -90,7 +90,7 @@ def test_a_client_that_lost_the_connection_in_the_middle_of_a_turn_goes_on_after
 
 
 def test_a_client_that_comes_back_with_the_last_id_waits_for_what_is_next(wire, start):
-    session = start("hello")
+    session = start("greeting")
     with opened(wire, session) as stream:
         send(wire, session, "Good morning.")
         last = stream.until("session.status_idle")[-1].id
@@ -121,7 +121,7 @@ def test_brackets_may_be_escaped(wire, start, query):
 
 
 def test_a_client_that_comes_back_to_an_archived_session_is_told_of_its_end(client, wire, start):
-    session = start("hello")
+    session = start("greeting")
     with opened(wire, session) as stream:
         send(wire, session, "Good morning.")
         last = stream.until("session.status_idle")[-1].id
@@ -131,7 +131,7 @@ def test_a_client_that_comes_back_to_an_archived_session_is_told_of_its_end(clie
 
 
 def test_a_stream_that_nobody_reads_does_not_hold_up_the_session(client, wire, start):
-    session = start("hello")
+    session = start("greeting")
     with opened(wire, session, "events/stream?event_deltas[]=agent.message"):
         run_turn(client, session, "Good morning.")
         finished(run_turn(client, session, "And again."))

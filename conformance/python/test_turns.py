@@ -31,13 +31,13 @@ from driver import (
 
 
 def test_a_text_turn_has_its_events_in_order(client, start):
-    events = finished(run_turn(client, start("hello"), "Good morning."))
+    events = finished(run_turn(client, start("greeting"), "Good morning."))
     assert heard(events) == audible(TEXT_TURN)
     assert said(events) == ["Hello from the script."]
 
 
 def test_a_turn_with_one_bash_call_has_its_events_in_order(client, start):
-    events = finished(run_turn(client, start("bash_once"), "Look around."))
+    events = finished(run_turn(client, start("look_around"), "Look around."))
     assert heard(events) == audible(TOOL_TURN)
     use, result = only(events, "agent.tool_use"), only(events, "agent.tool_result")
     assert use.name == "bash"
@@ -57,7 +57,7 @@ def test_thinking_comes_before_the_message_and_has_no_content(client, start):
 
 
 def test_the_history_holds_the_same_events_in_the_same_order_as_the_stream(client, start):
-    session = start("bash_once")
+    session = start("look_around")
     live = run_turn(client, session, "Look around.")
     listed = history(client, session)
     agents = [event for event in listed if not event.type.startswith("user.")]
@@ -75,7 +75,7 @@ def test_every_event_has_the_fields_that_the_sdk_promises(client, start):
     session = start("thinks")
     for event in run_turn(client, session, "Think first."):
         conforms(event)
-    session = start("bash_once")
+    session = start("look_around")
     run_turn(client, session, "Look around.")
     for event in history(client, session):
         conforms(event)
@@ -84,7 +84,7 @@ def test_every_event_has_the_fields_that_the_sdk_promises(client, start):
 
 
 def test_the_spans_name_their_start_and_count_tokens(client, start):
-    events = run_turn(client, start("bash_once"), "Look around.")
+    events = run_turn(client, start("look_around"), "Look around.")
     starts, ends = all_of(events, "span.model_request_start"), all_of(events, "span.model_request_end")
     assert [end.model_request_start_id for end in ends] == [begin.id for begin in starts]
     assert [end.is_error for end in ends] == [False, False]
@@ -92,7 +92,7 @@ def test_the_spans_name_their_start_and_count_tokens(client, start):
 
 
 def test_the_usage_of_the_session_is_the_sum_of_its_model_requests(client, start):
-    session = start("bash_once")
+    session = start("look_around")
     run_turn(client, session, "Look around.")
     events = history(client, session)
     spent = sum(end.model_usage.output_tokens for end in all_of(events, "span.model_request_end"))
@@ -115,7 +115,7 @@ def test_usage_stands_directly_before_every_idle(client, start):
 
 
 def test_the_echo_of_a_message_is_the_event_that_the_stream_shows(client, start):
-    session = start("hello")
+    session = start("greeting")
     with Conversation(client, session.id) as conversation:
         echo = conforms(conversation.say("Good morning."))
         events = conversation.until("session.status_idle")
@@ -133,7 +133,7 @@ def test_the_session_is_running_as_soon_as_the_message_was_taken(client, start):
 
 
 def test_idle_is_the_last_event_and_the_stored_status_when_it_arrives(client, start):
-    session = start("hello")
+    session = start("greeting")
     idle = run_turn(client, session, "Good morning.")[-1]
     assert client.beta.sessions.retrieve(session.id).status == "idle"
     assert history(client, session)[-1].id == idle.id
@@ -141,7 +141,7 @@ def test_idle_is_the_last_event_and_the_stored_status_when_it_arrives(client, st
 
 
 def test_the_primary_thread_is_named_the_same_throughout(client, start):
-    session = start("hello")
+    session = start("greeting")
     events = run_turn(client, session, "Good morning.")
     running, idle = only(events, "session.thread_status_running"), only(events, "session.thread_status_idle")
     assert running.session_thread_id == idle.session_thread_id
@@ -153,7 +153,7 @@ def test_the_primary_thread_is_named_the_same_throughout(client, start):
 
 
 def test_a_second_message_goes_on_with_the_same_conversation(client, start):
-    session = start("hello")
+    session = start("greeting")
     run_turn(client, session, "Good morning.")
     events = finished(run_turn(client, session, "Is anyone there?"))
     assert heard(events) == audible(TEXT_TURN)
@@ -174,7 +174,7 @@ def test_a_message_sent_while_the_agent_works_is_taken_and_answered(client, star
 
 
 def test_several_events_can_be_sent_at_once(client, start):
-    session = start("hello")
+    session = start("greeting")
     with Conversation(client, session.id) as conversation:
         echoes = conversation.send(message("One."), message("Two."))
         assert [text_of(echo) for echo in echoes] == ["One.", "Two."]
@@ -199,7 +199,7 @@ def test_both_calls_of_one_answer_are_run_and_the_model_is_asked_once_more(clien
 
 
 def test_initial_events_set_the_session_running_at_creation(client, start):
-    session = conforms(start("hello", initial_events=[message("Good morning.")]))
+    session = conforms(start("greeting", initial_events=[message("Good morning.")]))
     assert session.status == "running"
     with Conversation(client, session.id) as conversation:
         events = finished(conversation.until("session.status_idle"))
@@ -212,13 +212,13 @@ def test_initial_events_set_the_session_running_at_creation(client, start):
 
 def test_base_url_and_key_in_the_environment_are_all_that_a_program_needs(environment, make_agent):
     client = Anthropic()
-    session = client.beta.sessions.create(agent=make_agent("hello").id, environment_id=environment.id)
+    session = client.beta.sessions.create(agent=make_agent("greeting").id, environment_id=environment.id)
     assert said(finished(run_turn(client, session, "Good morning."))) == ["Hello from the script."]
     client.beta.sessions.delete(session.id)
 
 
 def test_the_asynchronous_client_sees_the_same_turn(start):
-    session = start("hello")
+    session = start("greeting")
 
     async def turn() -> list:
         async with AsyncAnthropic(timeout=WAIT, max_retries=0) as client:
@@ -237,9 +237,26 @@ def test_the_asynchronous_client_sees_the_same_turn(start):
 
 
 def test_one_bad_event_refuses_the_whole_request(client, start):
-    session = start("hello")
+    session = start("greeting")
     with pytest.raises(BadRequestError) as refusal:
         client.beta.sessions.events.send(session.id, events=[message("Fine."), {"type": "agent.message"}])
     assert "events.1" in str(refusal.value)
     assert history(client, session) == []
     assert client.beta.sessions.retrieve(session.id).status == "idle"
+
+
+def test_a_refusal_ends_the_turn_and_says_so(client, start):
+    session = start("refuses")
+    idle = run_turn(client, session, "Do something terrible.")[-1]
+    assert idle.stop_reason.type == "refusal"
+    assert raw(idle)["stop_details"] == {"type": "refusal", "category": None, "explanation": None}
+    assert client.beta.sessions.retrieve(session.id).status == "idle"
+
+
+def test_a_call_whose_input_is_garbled_comes_back_to_the_model_as_an_error(client, start):
+    events = finished(run_turn(client, start("garbled_call"), "Go."))
+    use, result = only(events, "agent.tool_use"), only(events, "agent.tool_result")
+    assert result.tool_use_id == use.id
+    assert result.is_error is True
+    assert "it ra" not in text_of(result), "nothing was run"
+    assert said(events) == ["I will write it properly."]

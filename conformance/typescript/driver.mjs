@@ -2,7 +2,6 @@
 // @ts-check
 
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import Anthropic from "@anthropic-ai/sdk";
 
@@ -64,10 +63,6 @@ export const answer = (custom_tool_use_id, text) => ({
   content: [{ type: "text", text }],
 });
 
-/** A first message by which the script player can tell this conversation from those of other tests and lanes.
- * @param {string} text */
-export const unlikeAnyOther = (text) => `${text} (${randomUUID()})`;
-
 // === what a session is made of ===
 
 /** @param {"always_allow" | "always_ask"} policy @returns {Tool} */
@@ -83,6 +78,21 @@ export const customTool = (name) => ({
   description: `Call ${name} for a city.`,
   input_schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
 });
+
+/** @type {Map<string, number>} */
+const played = new Map();
+
+/**
+ * A copy of a script that nobody has played: it fails a number of times in its whole life, not in each session.
+ * @param {string} script
+ */
+export function fresh(script) {
+  const lane = process.env["STEAD_CONFORMANCE_LANE"];
+  if (!lane) return script;
+  const number = (played.get(script) ?? 0) + 1;
+  played.set(script, number);
+  return `${script}-${lane}-${number}`;
+}
 
 /** @type {Promise<string> | undefined} */
 let environment;

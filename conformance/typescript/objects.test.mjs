@@ -21,7 +21,7 @@ import {
 test("a new agent has its defaults filled in, and is found again as it was made", async () => {
   const agent = await client.beta.agents.create({
     name: "Helper",
-    model: "script/hello",
+    model: "script/greeting",
     tools: [{ type: "agent_toolset_20260401" }],
   });
   assert.deepEqual(
@@ -31,7 +31,7 @@ test("a new agent has its defaults filled in, and is found again as it was made"
       type: "agent",
       name: "Helper",
       description: null,
-      model: "script/hello",
+      model: "script/greeting",
       system: null,
       tools: [
         {
@@ -55,7 +55,7 @@ test("a new agent has its defaults filled in, and is found again as it was made"
 });
 
 test("an update makes a version, one that changes nothing does not, and a stale one is a conflict", async () => {
-  const first = await makeAgent("hello", { system: "One." });
+  const first = await makeAgent("greeting", { system: "One." });
   const second = await client.beta.agents.update(first.id, { version: 1, system: "Two." });
   assert.equal(second.version, 2);
   assert.deepEqual(await client.beta.agents.update(first.id, { version: 2, system: "Two." }), second);
@@ -107,7 +107,7 @@ test("pages of two add up to the history, in both orders", async (t) => {
 });
 
 test("sessions are listed by agent and status, in pages that lead back", async () => {
-  const agent = await makeAgent("hello");
+  const agent = await makeAgent("greeting");
   const ids = [];
   for (let number = 0; number < 3; number += 1) {
     ids.unshift((await client.beta.sessions.create({ agent: agent.id, environment_id: await environmentId() })).id);
@@ -128,7 +128,7 @@ test("sessions are listed by agent and status, in pages that lead back", async (
 });
 
 test("refusals are of the class, the status and the message that help", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   const plain = new Anthropic({ apiKey: "wrong", maxRetries: 0, timeout: WAIT });
   /** @type {[() => PromiseLike<unknown>, number, Function, RegExp][]} */
   const cases = [
@@ -137,9 +137,9 @@ test("refusals are of the class, the status and the message that help", async (t
     [() => client.beta.agents.list({ betas: ["time-travel-2026-01-01"] }), 400, Anthropic.BadRequestError, /time-travel-2026-01-01/],
     [() => client.beta.agents.create({ name: "Helper", model: "no-such-model" }), 400, Anthropic.BadRequestError, /script\//],
     // @ts-expect-error the name is missing
-    [() => client.beta.agents.create({ model: "script/hello" }), 400, Anthropic.BadRequestError, /name/],
+    [() => client.beta.agents.create({ model: "script/greeting" }), 400, Anthropic.BadRequestError, /name/],
     // @ts-expect-error the name is no string
-    [() => client.beta.agents.create({ name: 5, model: "script/hello" }), 400, Anthropic.BadRequestError, /name/],
+    [() => client.beta.agents.create({ name: 5, model: "script/greeting" }), 400, Anthropic.BadRequestError, /name/],
     // @ts-expect-error no such event
     [() => client.beta.sessions.events.send(session.id, { events: [{ type: "user.shout" }] }), 400, Anthropic.BadRequestError, /events\.0/],
     [() => client.beta.sessions.events.send("sesn_01nothing", { events: [message("Hello?")] }), 404, Anthropic.NotFoundError, /./],
@@ -154,13 +154,13 @@ test("refusals are of the class, the status and the message that help", async (t
 
 test("what is not built yet is refused by name", async () => {
   const environment_id = await environmentId();
-  const agent = (await makeAgent("hello")).id;
+  const agent = (await makeAgent("greeting")).id;
   /** @type {[string, () => PromiseLike<unknown>][]} */
   const cases = [
-    ["skills", () => makeAgent("hello", { skills: [{ type: "anthropic", skill_id: "xlsx" }] })],
-    ["mcp_servers", () => makeAgent("hello", { mcp_servers: [{ type: "url", name: "gh", url: "https://mcp.example.com/mcp" }] })],
-    ["multiagent", () => makeAgent("hello", { multiagent: { type: "coordinator", agents: [{ type: "self" }] } })],
-    ["permission_policy", () => makeAgent("hello", { tools: [{ type: "agent_toolset_20260401", default_config: { permission_policy: { type: "auto" } } }] })],
+    ["skills", () => makeAgent("greeting", { skills: [{ type: "anthropic", skill_id: "xlsx" }] })],
+    ["mcp_servers", () => makeAgent("greeting", { mcp_servers: [{ type: "url", name: "gh", url: "https://mcp.example.com/mcp" }] })],
+    ["multiagent", () => makeAgent("greeting", { multiagent: { type: "coordinator", agents: [{ type: "self" }] } })],
+    ["permission_policy", () => makeAgent("greeting", { tools: [{ type: "agent_toolset_20260401", default_config: { permission_policy: { type: "auto" } } }] })],
     ["packages", () => client.beta.environments.create({ name: "Workshop", config: { type: "cloud", packages: { pip: ["pandas"] } } })],
     ["vault_ids", () => client.beta.sessions.create({ agent, environment_id, vault_ids: ["vlt_01nothing"] })],
     ["budget", () => client.beta.sessions.create({ agent, environment_id, budget: { type: "limit", max_list_cost: { amount: "2500", currency: "USD" } } })],

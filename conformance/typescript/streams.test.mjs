@@ -73,14 +73,14 @@ test("a stream that did not ask gets no previews", async (t) => {
 });
 
 test("a type that has no previews is refused", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   // @ts-expect-error no such type
   const refusal = await refused(() => client.beta.sessions.events.stream(session.id, { event_deltas: ["foo"] }), 400);
   assert.match(refusal.message, /event_deltas/);
 });
 
 test("a stream opened after the turn was over has the whole turn", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   await client.beta.sessions.events.send(session.id, { events: [message("Good morning.")] });
   await idleWithoutLookingAtEvents(session);
   const events = await Conversation.with(session, (late) => late.until("session.status_idle"));
@@ -88,7 +88,7 @@ test("a stream opened after the turn was over has the whole turn", async (t) => 
 });
 
 test("after polling the history to idle a stream is live only", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   await client.beta.sessions.events.send(session.id, { events: [message("Good morning.")] });
   await idleWithoutLookingAtEvents(session);
   assert.equal((await history(session)).at(-1)?.type, "session.status_idle");
@@ -98,7 +98,7 @@ test("after polling the history to idle a stream is live only", async (t) => {
 });
 
 test("two streams that are open together see the same", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   await Conversation.with(session, (one) =>
     Conversation.with(session, async (other) => {
       const first = await one.turn("Good morning.");
@@ -108,7 +108,7 @@ test("two streams that are open together see the same", async (t) => {
 });
 
 test("the short path streams frames with names and ids, and pings", { timeout: 2 * WAIT }, async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   const response = await fetch(new URL(`/v1/sessions/${session.id}/stream`, client.baseURL), {
     headers: {
       "x-api-key": process.env["ANTHROPIC_API_KEY"] ?? "",

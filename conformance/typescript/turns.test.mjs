@@ -15,6 +15,7 @@ import {
   eventually,
   environmentId,
   finished,
+  fresh,
   history,
   interrupt,
   makeAgent,
@@ -25,17 +26,16 @@ import {
   start,
   textOf,
   types,
-  unlikeAnyOther,
 } from "./driver.mjs";
 
 test("a text turn has its events in order", async (t) => {
-  const events = finished(await runTurn(await start(t, "hello"), "Good morning."));
+  const events = finished(await runTurn(await start(t, "greeting"), "Good morning."));
   assert.deepEqual(types(events), TEXT_TURN);
   assert.deepEqual(said(events), ["Hello from the script."]);
 });
 
 test("a turn with one bash call has its events in order", async (t) => {
-  const events = finished(await runTurn(await start(t, "bash_once"), "Look around."));
+  const events = finished(await runTurn(await start(t, "look_around"), "Look around."));
   assert.deepEqual(types(events), TOOL_TURN);
   const use = only(events, "agent.tool_use");
   assert.deepEqual([use.name, use.input], ["bash", { command: "echo from the sandbox" }]);
@@ -47,7 +47,7 @@ test("a turn with one bash call has its events in order", async (t) => {
 
 test("base URL and key in the environment are all that a program needs", async (t) => {
   const plain = new Anthropic();
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   const stream = await plain.beta.sessions.events.stream(session.id, {}, { signal: AbortSignal.timeout(WAIT) });
   await plain.beta.sessions.events.send(session.id, { events: [message("Good morning.")] });
   const events = [];
@@ -75,7 +75,7 @@ test("a second message finds the shell as the first left it", async (t) => {
 });
 
 test("initial events set the session running at creation", async (t) => {
-  const session = await start(t, "hello", {
+  const session = await start(t, "greeting", {
     initial_events: [{ type: "user.message", content: [{ type: "text", text: "Good morning." }] }],
   });
   assert.equal(session.status, "running");
@@ -114,9 +114,9 @@ test("a model that speaks is stopped, and its span still ends", async (t) => {
 });
 
 test("a model that is overloaded once is asked again", async (t) => {
-  const session = await start(t, "overloaded_once");
+  const session = await start(t, fresh("overloaded_once"));
   await Conversation.with(session, async (conversation) => {
-    await conversation.send(message(unlikeAnyOther("Try.")));
+    await conversation.send(message("Try."));
     const before = await conversation.until("session.status_rescheduled", 2 * WAIT);
     const events = [...before, ...finished(await conversation.until("session.status_idle", 2 * WAIT))];
     assert.deepEqual(said(events), ["Here at last."]);
@@ -126,15 +126,15 @@ test("a model that is overloaded once is asked again", async (t) => {
 });
 
 test("a refused key ends the turn, and the session answers the next message", async (t) => {
-  const session = await start(t, "unauthorized_once");
-  const events = await runTurn(session, unlikeAnyOther("Try."));
+  const session = await start(t, fresh("unauthorized_once"));
+  const events = await runTurn(session, "Try.");
   assert.equal(only(events, "session.error").error.retry_status.type, "exhausted");
   assert.equal(only(events, "session.status_idle").stop_reason.type, "retries_exhausted");
   assert.deepEqual(said(finished(await runTurn(session, "Try again."))), ["Here at last."]);
 });
 
 test("an update is announced with what changed, and one that changes nothing is not", async (t) => {
-  const session = await start(t, "hello", { title: "Before" });
+  const session = await start(t, "greeting", { title: "Before" });
   await Conversation.with(session, async (conversation) => {
     await client.beta.sessions.update(session.id, { title: "Before" });
     await client.beta.sessions.update(session.id, { title: "After" });
@@ -146,7 +146,7 @@ test("an update is announced with what changed, and one that changes nothing is 
 });
 
 test("an archived session is terminated and takes no events", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   await runTurn(session, "Good morning.");
   await Conversation.with(session, async (conversation) => {
     assert.equal((await client.beta.sessions.archive(session.id)).status, "terminated");
@@ -157,7 +157,7 @@ test("an archived session is terminated and takes no events", async (t) => {
 });
 
 test("a deleted session says so on its stream and closes it", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   await Conversation.with(session, async (conversation) => {
     assert.deepEqual(await client.beta.sessions.delete(session.id), { id: session.id, type: "session_deleted" });
     assert.deepEqual(types(await conversation.untilClosed()), ["session.deleted"]);
@@ -191,7 +191,7 @@ test("an uploaded file is mounted for the agent and cannot be downloaded", async
 });
 
 test("a session that is asked twice at once answers both", async (t) => {
-  const session = await start(t, "hello");
+  const session = await start(t, "greeting");
   await Conversation.with(session, async (conversation) => {
     await Promise.all([conversation.send(message("One.")), conversation.send(message("Two."))]);
     await eventually(async () => (await client.beta.sessions.retrieve(session.id)).status === "idle");
@@ -202,7 +202,7 @@ test("a session that is asked twice at once answers both", async (t) => {
 });
 
 test("an agent made by the SDK plays in an environment made by the SDK", async () => {
-  const agent = await makeAgent("hello");
+  const agent = await makeAgent("greeting");
   const session = await client.beta.sessions.create({
     agent: { type: "agent", id: agent.id, version: agent.version },
     environment_id: await environmentId(),

@@ -37,7 +37,7 @@ routes! {
     delete "/v1/environments/{environment_id}" "Delete an environment that no session uses" None => "Deleted" [];
     post "/v1/environments/{environment_id}/archive" "Archive an environment" None => "Environment" [];
     post "/v1/sessions" "Create a session" Some("SessionCreate") => "Session" [];
-    get "/v1/sessions" "List sessions" None => "SessionPage" ["agent_id", "statuses[]", "order", "include_archived", "created_at[gt]", "created_at[gte]", "created_at[lt]", "created_at[lte]"];
+    get "/v1/sessions" "List sessions" None => "SessionPage" ["agent_id", "agent_version", "statuses[]", "order", "include_archived", "created_at[gt]", "created_at[gte]", "created_at[lt]", "created_at[lte]"];
     get "/v1/sessions/{session_id}" "Retrieve a session" None => "Session" [];
     post "/v1/sessions/{session_id}" "Update a session's title and metadata" Some("SessionUpdate") => "Session" [];
     delete "/v1/sessions/{session_id}" "Delete a session that is not running" None => "Deleted" [];

@@ -105,7 +105,12 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Reply<Pa
     let statuses = statuses.collect::<Result<Vec<_>, _>>()?;
     let include_archived = params.flag("include_archived")?;
     let parent = params.take("agent_id");
-    let filter = Filter { parent, include_archived, created_from, created_to, statuses };
+    let agent_version = match params.take("agent_version").map(|text| text.parse::<u64>()) {
+        None => None,
+        Some(Ok(version)) if version > 0 && parent.is_some() => Some(version),
+        Some(_) => return Err(Invalid::new("agent_version", "Input should be 1 or above, and needs agent_id").into()),
+    };
+    let filter = Filter { parent, include_archived, created_from, created_to, agent_version, statuses };
     let found = documents::page(&app, Kind::Session, filter, limit, params).await?;
     let mut data = Vec::with_capacity(found.listed.len());
     for listed in &found.listed {

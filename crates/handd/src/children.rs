@@ -1,7 +1,8 @@
 //! Starting and reaping processes.
 //!
-//! The first process of a sandbox inherits every orphan in it and must reap them all, its own children included. So nothing
-//! else here waits for a child: one place reaps, and keeps the exit statuses of the children that it was asked to start.
+//! The first process of a sandbox inherits every orphan in it and must reap them all, its own children included. So
+//! nothing else here waits for a child: one place reaps, and keeps the exit statuses of the children that it was asked
+//! to start.
 
 use std::{
     collections::HashMap,

@@ -1,8 +1,9 @@
 //! The daemon inside every sandbox, and the program that makes the sandbox around it.
 //!
-//! `handd launch` builds the sandbox and becomes its first process; `handd serve` is that process. It runs tools, records
-//! what became of each call, and ends every process it is told to end. It holds no secret, and trusts nothing that runs
-//! beside it. Nothing here may panic: the daemon is built to abort on a panic, and the sandbox would die with it.
+//! `handd launch` builds the sandbox and becomes its first process; `handd serve` is that process. It runs tools,
+//! records what became of each call, and ends every process it is told to end. It holds no secret, and trusts nothing
+//! that runs beside it. Nothing here may panic: the daemon is built to abort on a panic, and the sandbox would die with
+//! it.
 
 mod cancel;
 mod children;

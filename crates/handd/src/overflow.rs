@@ -157,7 +157,11 @@ mod tests {
         assert!(preview.ends_with("end"));
         assert!(preview.chars().count() < 12_000);
         let path = directory.path().join("sevt_1.txt");
-        assert!(preview.contains(&format!("output of {} bytes cut here; the whole is in {}", text.len(), path.display())));
+        assert!(preview.contains(&format!(
+            "output of {} bytes cut here; the whole is in {}",
+            text.len(),
+            path.display()
+        )));
         assert_eq!(fs::read_to_string(path).unwrap(), text);
     }
 

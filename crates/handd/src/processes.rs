@@ -3,10 +3,7 @@
 //! A process may leave its group, its session and its parent, but not the sandbox, and not its start time: that is how
 //! what a call has started is found. None of this forks or starts a thread, so it works when no process can be made.
 
-use std::{
-    fs, thread,
-    time::Duration,
-};
+use std::{fs, thread, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -17,8 +14,8 @@ const ROUNDS: u32 = 50;
 /// And for how long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether this is the first process of its sandbox. Where it is not, as in tests, the other processes of the machine are
-/// none of our business, and only a shell's own group is ever touched.
+/// Whether this is the first process of its sandbox. Where it is not, as in tests, the other processes of the machine
+/// are none of our business, and only a shell's own group is ever touched.
 pub(crate) fn is_init() -> bool {
     std::process::id() == 1
 }
@@ -108,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
-        let stat = "42 (a) S 9 (b)) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 20 18446744073709551615";
+        let stat =
+            "42 (a) S 9 (b)) S 7 41 40 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1000 20 18446744073709551615";
         assert_eq!(parse(stat), Some(Process { pid: 42, group: 41, started: 123_456, dead: false }));
     }
 

@@ -1,7 +1,7 @@
 //! `handd serve`: the first process of a sandbox.
 //!
-//! It answers on the socket that the launcher has left it, reaps what ends, and ends itself, with everything in the sandbox,
-//! when it is told to or when nobody has been connected for too long.
+//! It answers on the socket that the launcher has left it, reaps what ends, and ends itself, with everything in the
+//! sandbox, when it is told to or when nobody has been connected for too long.
 
 mod adopters;
 mod connection;
@@ -11,15 +11,7 @@ mod ledger;
 mod outputs;
 mod pool;
 
-use std::{
-    fs::File,
-    io,
-    os::unix::net::UnixListener,
-    process::ExitCode,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{fs::File, io, os::unix::net::UnixListener, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use hand_protocol::{Execute, JOURNAL_FD, LISTENER_FD};
 use rustix::{
@@ -29,14 +21,14 @@ use rustix::{
 
 use crate::{cancel::Cancel, children::Children, complain, places::Places, processes, shell, sync, tools};
 
-/// Threads that accept and serve connections. Made at the start, so that a new brain gets in even when the sandbox has used
-/// up its processes.
+/// Threads that accept and serve connections. Made at the start, so that a new brain gets in even when the sandbox has
+/// used up its processes.
 const CONNECTIONS: usize = 8;
 /// Threads that run calls and live for ever, for the same reason. More come and go as calls need them.
 const WORKERS: usize = 4;
 
 /// What every connection works with.
-pub(crate) struct Service {
+struct Service {
     incarnation: String,
     places: Places,
     ledger: ledger::Ledger,

@@ -1,7 +1,7 @@
 //! The one persistent shell of a session.
 //!
-//! A keeper thread owns it, made when the daemon starts: nothing a command does to the process table can keep a call from
-//! being timed out or cancelled. Calls reach the keeper in the order of their arrival.
+//! A keeper thread owns it, made when the daemon starts: nothing a command does to the process table can keep a call
+//! from being timed out or cancelled. Calls reach the keeper in the order of their arrival.
 
 mod ansi;
 mod capture;

@@ -19,7 +19,7 @@
 //!
 //! Which turn is due is counted from the conversation: as many as it holds assistant messages. So a script has no
 //! memory that a restart could lose, and several conversations can play it at once. Only `fail` counts for itself: it fails
-//! `times` times in the life of the [`Script`], then the turn is played. A turn whose `expect` is not met says so in plain
+//! `times` times for each conversation, told apart by its first text, then the turn is played. A turn whose `expect` is not met says so in plain
 //! words and ends.
 
 mod conversation;
@@ -28,10 +28,8 @@ mod format;
 mod play;
 mod template;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
-};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::stream::BoxStream;
 
@@ -71,8 +69,8 @@ struct Inner {
     /// What is played once the turns are used up, unless they start again.
     then: Turn,
     restart: bool,
-    /// How often each turn was due to fail, `then` last.
-    failures: Vec<AtomicU32>,
+    /// How often each turn was due to fail in the conversation with this first text.
+    failures: Mutex<HashMap<(String, usize), u32>>,
 }
 
 /// The built-in script of that name. The route `script/<name>` plays it.
@@ -107,7 +105,7 @@ impl Script {
                 return Err(refused(format!("turn {}: {what}", place + 1)));
             }
         }
-        let failures = (0..=file.turns.len()).map(|_| AtomicU32::new(0)).collect();
+        let failures = Mutex::default();
         Ok(Self { inner: Arc::new(Inner { name: name.to_owned(), turns: file.turns, then, restart, failures }) })
     }
 
@@ -125,10 +123,15 @@ impl Inner {
     }
 
     /// The error that the turn fails with this time, if it still has failures left, and how many text deltas come first.
-    fn failure(&self, turn: &Turn, place: usize) -> Option<(Error, usize)> {
+    fn failure(&self, turn: &Turn, place: usize, conversation: &Conversation) -> Option<(Error, usize)> {
         let fail = turn.fail.as_ref()?;
-        let earlier = self.failures.get(place)?.fetch_add(1, Ordering::Relaxed);
-        (earlier < fail.times).then(|| (fail.error(&self.name), fail.after_deltas))
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = failures.entry((conversation.first_text.clone(), place)).or_default();
+        if *failed >= fail.times {
+            return None;
+        }
+        *failed += 1;
+        Some((fail.error(&self.name), fail.after_deltas))
     }
 }
 
@@ -146,7 +149,7 @@ impl Client for Script {
                 let number = conversation.played + 1;
                 play::complaint(&self.inner.name, &conversation, format!("in turn {number} {unmet}"))
             }
-            None => play::turn(&self.inner.name, turn, &conversation, self.inner.failure(turn, place)),
+            None => play::turn(&self.inner.name, turn, &conversation, self.inner.failure(turn, place, &conversation)),
         };
         performance.stream()
     }

@@ -1,5 +1,7 @@
 //! Which of clients' events may enter, and as which rows.
 
+use std::collections::BTreeSet;
+
 use wire::event::{ClientEvent, Event, StopReason};
 use wire::session::Status;
 use wire::{EventId, ThreadId};
@@ -38,6 +40,7 @@ pub(crate) fn admit_all(writer: &mut Writer<'_>, events: Vec<ClientEvent>, path:
         let message = "The session is archived and takes no more events. Create a new session to go on".to_owned();
         return Err(Refusal { path: String::new(), message, ended: true });
     }
+    let mut answers = BTreeSet::new();
     for (index, event) in events.into_iter().enumerate() {
         let at = format!("{path}.{index}");
         match event {
@@ -50,12 +53,12 @@ pub(crate) fn admit_all(writer: &mut Writer<'_>, events: Vec<ClientEvent>, path:
             ClientEvent::Confirmation { tool_use_id, verdict, deny_message } => {
                 let (thread, id) = find_asked(writer, &tool_use_id, false, &format!("{at}.tool_use_id"))?;
                 writer.event(thread, Event::UserToolConfirmation { tool_use_id: id, result: verdict, deny_message });
-                answered(writer, thread);
+                answers.insert(thread);
             }
             ClientEvent::CustomToolResult { custom_tool_use_id, content, is_error } => {
                 let (thread, id) = find_asked(writer, &custom_tool_use_id, true, &format!("{at}.custom_tool_use_id"))?;
                 writer.event(thread, Event::UserCustomToolResult { custom_tool_use_id: id, content, is_error });
-                answered(writer, thread);
+                answers.insert(thread);
             }
             ClientEvent::ToolResult { .. } => {
                 let message = "user.tool_result is only for sessions of a self_hosted environment";
@@ -63,6 +66,8 @@ pub(crate) fn admit_all(writer: &mut Writer<'_>, events: Vec<ClientEvent>, path:
             }
         }
     }
+    // Weighed together: a client that answers everything at once is not told of a remainder in between.
+    answers.into_iter().for_each(|thread| answered(writer, thread));
     Ok(())
 }
 
@@ -73,7 +78,7 @@ fn start(writer: &mut Writer<'_>, thread: ThreadId) {
     }
 }
 
-/// An answer has come. While the session is idle for want of answers, it is the last one that sets it going again.
+/// Answers have come. While the session is idle for want of answers, it is the last one that sets it going again.
 fn answered(writer: &mut Writer<'_>, thread: ThreadId) {
     if writer.state.status != Status::Idle {
         return;

@@ -96,8 +96,8 @@ pub enum Action {
     Run { thread: ThreadId, call: EventId, name: String, input: Arc<Map<String, Value>> },
     /// Find out what became of a call that another brain may have started.
     Recover { thread: ThreadId, call: EventId, name: String, input: Arc<Map<String, Value>> },
-    /// Stop whatever is under way; its outcomes are not wanted any more.
-    Abort { thread: ThreadId },
+    /// Stop whatever is under way, and these calls wherever they run; their outcomes are not wanted any more.
+    Abort { thread: ThreadId, calls: Vec<EventId> },
     Wait { thread: ThreadId, until: Timestamp },
     /// Collect what the sandbox left for the user.
     Collect { thread: ThreadId },

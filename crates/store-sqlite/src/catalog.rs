@@ -97,6 +97,10 @@ fn select(query: &Query) -> (String, Vec<Value>) {
         conditions.push("d.created_at <= ?".into());
         values.push(to.millis().into());
     }
+    if let Some(version) = filter.agent_version {
+        conditions.push("json_extract(d.body, '$.agent.version') = ?".into());
+        values.push(Value::from(i64::try_from(version).unwrap_or(i64::MAX)));
+    }
     if !filter.statuses.is_empty() {
         conditions.push(format!("s.status IN ({})", vec!["?"; filter.statuses.len()].join(", ")));
         values.extend(filter.statuses.iter().map(|status| Value::from(status.name().to_owned())));

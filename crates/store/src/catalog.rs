@@ -70,6 +70,8 @@ pub struct Filter {
     pub include_archived: bool,
     pub created_from: Option<Timestamp>,
     pub created_to: Option<Timestamp>,
+    /// Sessions only: the version of their agent.
+    pub agent_version: Option<u64>,
     /// Sessions only; empty means all.
     pub statuses: Vec<wire::session::Status>,
 }

@@ -69,7 +69,8 @@ pub enum Event {
     SessionError { error: Failure },
     #[serde(rename = "session.updated")]
     SessionUpdated {
-        #[serde(skip_serializing_if = "Option::is_none")]
+        /// A title that was cleared is null, and not the same as one that did not change.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
         title: Option<Option<String>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         metadata: Option<Metadata>,
@@ -84,6 +85,11 @@ pub enum Event {
     SpanModelRequestStart {},
     #[serde(rename = "span.model_request_end")]
     SpanModelRequestEnd { model_request_start_id: EventId, is_error: bool, model_usage: ModelUsage },
+}
+
+/// A field that is there, null or not.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

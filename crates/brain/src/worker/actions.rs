@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use hands::{Found, Hand, Lost, Outcome};
 use model::{Effort, Request};
 use serde_json::{Map, Value};
-use session::{Action, Input, Step};
+use session::{Action, Flight, Input, Step};
 use tools::{Offer, is_repeatable};
 use wire::event::FailureKind;
 use wire::session::Resource;
@@ -30,7 +30,7 @@ impl Run {
             Action::Ask { thread } => self.ask(thread).await,
             Action::Run { call, name, input, .. } => self.run(Pending { call, name, input, recover: false }).await,
             Action::Recover { call, name, input, .. } => self.run(Pending { call, name, input, recover: true }).await,
-            Action::Abort { .. } => self.abort(),
+            Action::Abort { calls, .. } => self.abort(calls).await,
             Action::Wait { until, .. } => self.wait(until),
             Action::Collect { .. } => self.collect().await,
         }
@@ -106,25 +106,34 @@ impl Run {
     }
 
     /// Drops whatever is under way. Calls inside the sandbox are ended by the sandbox; nobody waits for that.
-    fn abort(&mut self) {
+    async fn abort(&mut self, calls: Vec<EventId>) {
         self.under_way = FuturesUnordered::new();
-        let flight = std::mem::take(&mut self.flight);
+        self.flight = Flight::default();
         self.waiting.clear();
-        match &self.hand {
-            HandState::Up(hand) => {
-                for call in flight.calls {
-                    let hand = hand.clone();
-                    self.under_way.push(async move {
-                        // A hand that is gone has no calls to cancel.
-                        let _ = hand.cancel(&call.to_string()).await;
-                        Ended::Nothing
-                    }.boxed());
+        if let HandState::Starting = self.hand {
+            // A sandbox that was on its way is not in the log, and is made anew when needed.
+            self.hand = HandState::Unknown;
+        }
+        let hand = match &self.hand {
+            HandState::Up(hand) => Some(hand.clone()),
+            _ => None,
+        };
+        let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
+        let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
+        self.under_way.push(async move {
+            let hand = match (hand, address) {
+                (Some(hand), _) => Some(hand),
+                (None, Some(address)) if !calls.is_empty() => brain.hands.adopt(live.id, &address, epoch).await.ok(),
+                (None, _) => None,
+            };
+            // A hand that is gone has no calls to cancel.
+            if let Some(hand) = hand {
+                for call in calls {
+                    let _ = hand.cancel(&call.to_string()).await;
                 }
             }
-            // A sandbox that was on its way is not in the log, and is made anew when needed.
-            HandState::Starting => self.hand = HandState::Unknown,
-            HandState::Unknown => {}
-        }
+            Ended::Nothing
+        }.boxed());
     }
 
     fn wait(&mut self, until: Timestamp) {

@@ -13,7 +13,7 @@ pub(super) fn take(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: only used here, where a number that is not open makes the call fail, and does no harm.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
-    // SAFETY: it is open, as was just seen. Each number is taken once, at the start, by the only thread, before anything
-    // else is opened; so nothing else owns it.
+    // SAFETY: it is open, as was just seen. Each number is taken once, at the start, by the only thread, before
+    // anything else is opened; so nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

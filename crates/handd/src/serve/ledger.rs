@@ -1,8 +1,8 @@
 //! Which calls there are, and how far each has come.
 //!
-//! **Invariant:** a call id is run at most once, over every incarnation of the daemon. A request of a lower epoch than one
-//! already seen changes nothing: the check and the change are one step under one lock, so that whoever has been told "never
-//! received" by a higher epoch can rely on it.
+//! **Invariant:** a call id is run at most once, over every incarnation of the daemon. A request of a lower epoch than
+//! one already seen changes nothing: the check and the change are one step under one lock, so that whoever has been
+//! told "never received" by a higher epoch can rely on it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -52,7 +52,10 @@ struct State {
 }
 
 enum Call {
-    Running { cancel: Arc<Cancel>, listeners: Vec<Listener> },
+    Running {
+        cancel: Arc<Cancel>,
+        listeners: Vec<Listener>,
+    },
     Finished(Span),
     /// The journal could not take the outcome, so memory must.
     Kept(Arc<Outcome>),

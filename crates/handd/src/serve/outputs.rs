@@ -62,7 +62,8 @@ fn modified(metadata: &Metadata) -> u64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
-/// Bytes of one file in base64, and whether the file ends with them. No symbolic link is followed, and no path leads out.
+/// Bytes of one file in base64, and whether the file ends with them. No symbolic link is followed, and no path leads
+/// out.
 pub(super) fn fetch(root: &Path, path: &str, offset: u64, length: u64) -> io::Result<(String, bool)> {
     let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = open(root, directory, Mode::empty())?;

@@ -34,7 +34,10 @@ pub(super) fn exited(text: &str, how: Ended) -> Outcome {
 
 pub(super) fn timed_out(text: &str, limit: Duration) -> Outcome {
     let seconds = limit.as_secs_f64();
-    Outcome::error(below(text, &format!("bash: bash command timed out after {seconds}s\nIts processes were ended. {FRESH}")))
+    Outcome::error(below(
+        text,
+        &format!("bash: bash command timed out after {seconds}s\nIts processes were ended. {FRESH}"),
+    ))
 }
 
 pub(super) fn interrupted(text: &str) -> Outcome {
@@ -50,6 +53,8 @@ fn below(text: &str, note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hand_protocol::Content;
+
     use super::*;
 
     #[test]
@@ -64,11 +69,12 @@ mod tests {
     fn a_timeout_keeps_the_output_and_says_how_long_it_was() {
         let whole = timed_out("line\n", Duration::from_secs(120));
         let part = timed_out("", Duration::from_millis(1_500));
-        let begins = |outcome: &Outcome, with: &str| {
-            matches!(outcome.content.first(), Some(hand_protocol::Content::Text { text }) if text.starts_with(with))
+        let first = |outcome: &Outcome| match outcome.content.first() {
+            Some(Content::Text { text }) => text.clone(),
+            other => panic!("not a text: {other:?}"),
         };
-        assert!(whole.is_error && begins(&whole, "line\nbash: bash command timed out after 120s\n"));
-        assert!(part.is_error && begins(&part, "bash: bash command timed out after 1.5s\n"));
+        assert!(whole.is_error && first(&whole).starts_with("line\nbash: bash command timed out after 120s\n"));
+        assert!(part.is_error && first(&part).starts_with("bash: bash command timed out after 1.5s\n"));
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub(super) struct Keeper {
     queue: VecDeque<Job>,
     bell: Arc<OwnedFd>,
     output: PipeReader,
-    /// Given to each shell in turn. What an earlier one has left running goes on writing here, and never finds it closed.
+    /// Given to each shell in turn. What an earlier one has left running goes on writing here, and never finds it
+    /// closed.
     output_end: PipeWriter,
     buffer: Vec<u8>,
     between: Vec<u8>,
@@ -229,7 +230,7 @@ impl Keeper {
 
 fn cannot_start(error: &io::Error) -> String {
     format!(
-        "bash: the shell could not be started: {error}. If too many processes are running, call bash with restart: true \
-         to end them all."
+        "bash: the shell could not be started: {error}. If too many processes are running, call bash with \
+         restart: true to end them all."
     )
 }

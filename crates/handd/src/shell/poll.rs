@@ -15,8 +15,8 @@ pub(super) struct Ready {
     pub(super) writable: bool,
 }
 
-/// Waits for the bell, for output, and for the shell's own socket: to be read, and, if `writing`, to be written. Without a
-/// limit it waits for ever. It may come back early with nothing ready.
+/// Waits for the bell, for output, and for the shell's own socket: to be read, and, if `writing`, to be written.
+/// Without a limit it waits for ever. It may come back early with nothing ready.
 pub(super) fn wait(
     bell: &OwnedFd,
     output: &PipeReader,

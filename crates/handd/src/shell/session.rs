@@ -1,8 +1,8 @@
 //! One shell process, and how commands are put to it.
 //!
-//! Its standard input is a socket, on which it reads commands and writes the status of each. A command runs with its input
-//! from `/dev/null`, so the socket is out of its reach: the shell keeps a copy above descriptor 9 meanwhile, closed on
-//! exec. Output is a pipe for both streams, and nothing in it can be taken for the end of a command.
+//! Its standard input is a socket, on which it reads commands and writes the status of each. A command runs with its
+//! input from `/dev/null`, so the socket is out of its reach: the shell keeps a copy above descriptor 9 meanwhile,
+//! closed on exec. Output is a pipe for both streams, and nothing in it can be taken for the end of a command.
 
 use std::{
     io::{self, ErrorKind, PipeWriter, Read, Write},
@@ -106,14 +106,15 @@ fn program() -> (&'static str, &'static str, &'static [&'static str]) {
     }
 }
 
-/// All on one line: after a syntax error in what it evaluates, bash misreads the first word of the line that follows. The
-/// report's own errors and traces (`set -x`) go nowhere.
+/// All on one line: after a syntax error in what it evaluates, bash misreads the first word of the line that follows.
+/// The report's own errors and traces (`set -x`) go nowhere.
 fn script(command: &str, mark: &str) -> String {
     let quoted = command.replace('\'', r"'\''");
     format!("\\command eval '{quoted}' </dev/null; {{ printf '\\n%s %d\\n' {mark} \"$?\" >&0; }} 2>/dev/null\n")
 }
 
-/// New for each command, and not to be guessed: a command that finds the socket after all still cannot report for itself.
+/// New for each command, and not to be guessed: a command that finds the socket after all still cannot report for
+/// itself.
 fn mark() -> String {
     let mut random = [0_u8; 16];
     // Without randomness the mark is merely easier to guess.

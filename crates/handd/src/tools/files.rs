@@ -125,7 +125,10 @@ mod tests {
         .unwrap();
         assert_eq!(named(&fifo).open().unwrap_err(), Failed("tool: shown is not a regular file".into()));
         assert!(named(&fifo).overwrite(b"x").is_err());
-        assert_eq!(named(Path::new("/dev/zero")).text().unwrap_err(), Failed("tool: shown is not a regular file".into()));
+        assert_eq!(
+            named(Path::new("/dev/zero")).text().unwrap_err(),
+            Failed("tool: shown is not a regular file".into())
+        );
         assert_eq!(named(directory.path()).text().unwrap_err(), Failed("tool: shown is a directory".into()));
         let missing = directory.path().join("missing");
         assert_eq!(named(&missing).text().unwrap_err(), Failed("tool: shown: no such file or directory".into()));

@@ -14,7 +14,9 @@ impl<'a> Input<'a> {
     pub(super) fn new(tool: &'static str, fields: &'a Map<String, Value>, known: &[&str]) -> Result<Self, Failed> {
         let input = Self { tool, fields };
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(input.fault(&format!("{name} is not a field of this tool; its fields are {}", known.join(", ")))),
+            Some(name) => {
+                Err(input.fault(&format!("{name} is not a field of this tool; its fields are {}", known.join(", "))))
+            }
             None => Ok(input),
         }
     }
@@ -49,7 +51,10 @@ impl<'a> Input<'a> {
     pub(super) fn milliseconds(&self, name: &str) -> Result<Option<u64>, Failed> {
         match self.value(name) {
             None => Ok(None),
-            Some(value) => match value.as_u64().or_else(|| value.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64)) {
+            Some(value) => match value
+                .as_u64()
+                .or_else(|| value.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64))
+            {
                 Some(number) => Ok(Some(number)),
                 None => Err(self.fault(&format!("{name} must be a number of milliseconds, 0 or more"))),
             },
@@ -59,7 +64,8 @@ impl<'a> Input<'a> {
     /// A stretch of lines, counted from 1. No end, or one of 0 or less, is the end of the file.
     pub(super) fn range(&self, name: &str) -> Result<Option<(u64, Option<u64>)>, Failed> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        let numbers = value.as_array().and_then(|numbers| numbers.iter().map(Value::as_i64).collect::<Option<Vec<_>>>());
+        let numbers =
+            value.as_array().and_then(|numbers| numbers.iter().map(Value::as_i64).collect::<Option<Vec<_>>>());
         let Some([start, end]) = numbers.as_deref() else {
             return Err(self.fault(&format!("{name} must be two line numbers, [start, end]")));
         };

@@ -21,7 +21,7 @@ pub(super) fn read(file: &Named<'_>) -> Result<Option<String>, Failed> {
     }
     let mut bytes = Vec::new();
     opened.take(LARGEST).read_to_end(&mut bytes).map_err(|error| file.failed(&error))?;
-    Ok(serde_json::from_slice(&bytes).ok().and_then(|notebook| render(&notebook)))
+    Ok(serde_json::from_slice::<Value>(&bytes).ok().and_then(|notebook| render(&notebook)))
 }
 
 fn render(notebook: &Value) -> Option<String> {

@@ -6,6 +6,8 @@ use crate::{Block, Message, Request, Role};
 pub(super) struct Conversation {
     /// Turns played already: the assistant messages.
     pub(super) played: usize,
+    /// The text of the first message: tells one conversation from another.
+    pub(super) first_text: String,
     /// The text of the newest user message that has any.
     pub(super) last_text: String,
     /// The text of the newest message with tool results, all of them together.
@@ -34,11 +36,19 @@ impl Conversation {
         let newest = |part: fn(&Message) -> String| users().map(part).find(|text| !text.is_empty()).unwrap_or_default();
         Self {
             played: messages.iter().filter(|message| message.role == Role::Assistant).count(),
+            first_text: messages.first().and_then(|message| message.content.iter().find_map(text)).unwrap_or_default(),
             last_text: newest(said),
             last_result: newest(returned),
             ends: messages.last().map(end).unwrap_or_default(),
             tokens: tokens(request),
         }
+    }
+}
+
+fn text(block: &Block) -> Option<String> {
+    match block {
+        Block::Text(text) => Some(text.clone()),
+        _ => None,
     }
 }
 

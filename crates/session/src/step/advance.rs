@@ -16,7 +16,7 @@ pub(super) fn advance(
     situation: Situation,
     actions: &mut Vec<Action>,
 ) {
-    if take_interrupts(writer, thread, flight, actions) {
+    if take_interrupts(writer, thread, flight, situation.taken, actions) {
         // Whatever is under way belongs to the turn that was interrupted.
         let flight = Flight::default();
         return go_on(writer, thread, &flight, limits, situation, actions);
@@ -25,13 +25,24 @@ pub(super) fn advance(
 }
 
 /// Ends the turn if a client asked for that.
-fn take_interrupts(writer: &mut Writer<'_>, thread: ThreadId, flight: &Flight, actions: &mut Vec<Action>) -> bool {
+fn take_interrupts(
+    writer: &mut Writer<'_>,
+    thread: ThreadId,
+    flight: &Flight,
+    taken: bool,
+    actions: &mut Vec<Action>,
+) -> bool {
     let interrupts = writer.state.threads.get(&thread).map(|thread| thread.interrupts.clone()).unwrap_or_default();
     if interrupts.is_empty() {
         return false;
     }
-    if !flight.is_empty() {
-        actions.push(Action::Abort { thread });
+    // Without a brain, a call may have gone on in its sandbox: those that could run are ended too.
+    let started = writer.state.threads.get(&thread).map(|thread| {
+        thread.calls.iter().filter(|call| call.state == CallState::Ready).map(|call| call.id).collect::<Vec<_>>()
+    });
+    let calls = started.unwrap_or_default();
+    if !flight.is_empty() || (taken && !calls.is_empty()) {
+        actions.push(Action::Abort { thread, calls });
     }
     interrupted(writer, thread);
     for interrupt in interrupts {

@@ -5,7 +5,7 @@ use wire::content::Content;
 use wire::event::{Event, ModelUsage, StopReason};
 use wire::{EventId, ThreadId};
 
-use super::{Answer, Judged, Said, Stop};
+use super::{Answer, Judged, Said, Stop, interrupted};
 use crate::row::{Hidden, Note};
 use crate::state::Phase;
 use crate::writer::Writer;
@@ -55,6 +55,8 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
     let done = writer.state.threads.get(&thread).is_some_and(|thread| thread.calls.is_empty() && thread.inputs.is_empty());
     match answer.stop {
         Stop::Refusal(details) => {
+            // No request follows that would carry their results: calls of a refused answer are never run.
+            interrupted(writer, thread);
             writer.note(thread, Note::TurnEnding { stop: StopReason::Refusal, details: Some(details) });
         }
         Stop::EndTurn if done && writer.state.hand.is_some() => {

@@ -19,11 +19,11 @@ use crate::{
 pub(super) const THREAD: ThreadId = ThreadId::from_bits(1);
 
 /// What one request of a play costs: two cents.
-pub(super) const COST: Cost = Cost(20_000_000_000);
-pub(super) const TOKENS: Tokens = Tokens { input: 10, output: 5, cache_read: 3, cache_write_5m: 2, cache_write_1h: 1 };
+const COST: Cost = Cost(20_000_000_000);
+const TOKENS: Tokens = Tokens { input: 10, output: 5, cache_read: 3, cache_write_5m: 2, cache_write_1h: 1 };
 
 /// A millisecond passes with every id that is made.
-struct Ticks(u64);
+pub(super) struct Ticks(pub(super) u64);
 
 impl Stamp for Ticks {
     fn now(&self) -> Timestamp {

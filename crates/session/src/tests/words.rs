@@ -1,6 +1,6 @@
 //! What is said in a play: ids from labels, clients' events, and the blocks of a model's answer.
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 use wire::EventId;
 use wire::content::Content;
 use wire::event::{ClientEvent, Evaluation, Permission, Verdict};
@@ -73,7 +73,7 @@ fn built_in(label: &str, permission: Permission, evaluation: Option<Evaluation>)
         id: id(label),
         provider_id: format!("toolu_{label}"),
         name: "bash".into(),
-        input: Map::from_iter([("command".to_owned(), "ls".into())]),
+        input: Map::from_iter([("command".to_owned(), Value::from("ls"))]),
         judged: Some(Judged { permission, evaluation }),
         refusal: None,
     }

@@ -130,9 +130,16 @@ pub(super) async fn a_deleted_session_leaves_nothing(store: &dyn Store) {
     let other = SessionId::from_bits(5);
     create(store, SESSION).await;
     create(store, other).await;
-    let working = Append { runnable: true, ..append(SESSION, 1, vec![message(2)]) };
+    let file = |id: &str, session: SessionId| {
+        Change::Insert(Document { parent: Some(session.to_string()), ..document(Kind::File, id) })
+    };
+    let changes = vec![file("file_1", SESSION), file("file_2", other), Change::Insert(document(Kind::File, "file_3"))];
+    let working = Append { runnable: true, changes, ..append(SESSION, 1, vec![message(2)]) };
     store.append(working).await.unwrap();
     store.cover(SESSION, "key", 2).await.unwrap();
+    assert_eq!(store.delete_session(SESSION).await, Err(Error::InUse), "a session with work to do is not deleted");
+    assert_eq!(positions(store, SESSION).await, [1, 2], "a session that is not deleted keeps its rows");
+    store.append(append(SESSION, 2, vec![row(3, "user.message", Visibility::Waiting)])).await.unwrap();
     store.delete_session(SESSION).await.unwrap();
 
     let law = "a deleted session leaves nothing";
@@ -145,7 +152,10 @@ pub(super) async fn a_deleted_session_leaves_nothing(store: &dyn Store) {
     assert!(store.runnable(9).await.unwrap().is_empty(), "{law}: it is runnable");
     let id = SESSION.to_string();
     assert_eq!(store.get(WORKSPACE, Kind::Session, &id).await, Err(Error::NotFound), "{law}: there is a document");
-    assert_eq!(store.append(append(SESSION, 2, vec![message(3)])).await, Err(Error::NotFound), "{law}: it takes rows");
+    assert_eq!(store.get(WORKSPACE, Kind::File, "file_1").await, Err(Error::NotFound), "{law}: there is its file");
+    assert_eq!(store.append(append(SESSION, 3, vec![message(4)])).await, Err(Error::NotFound), "{law}: it takes rows");
     assert_eq!(store.delete_session(SESSION).await, Err(Error::NotFound), "{law}: it can be deleted again");
     assert_eq!(positions(store, other).await, [1], "other sessions stay");
+    store.get(WORKSPACE, Kind::File, "file_2").await.expect("files of other sessions stay");
+    store.get(WORKSPACE, Kind::File, "file_3").await.expect("files of no session stay");
 }

@@ -99,6 +99,21 @@ pub(super) async fn sessions_are_filtered_by_status_and_come_with_their_summary(
     assert_eq!(two.len(), 2, "several statuses may be asked for");
     assert_eq!(ids(store, of_status(&[])).await.len(), statuses.len(), "no status means all");
 
+    let of_version =
+        |version| Query { kind: Kind::Session, ..query(Filter { agent_version: Some(version), ..Filter::default() }) };
+    let snapshot = Document {
+        version: 2,
+        body: r#"{"agent":{"type":"agent","version":7}}"#.into(),
+        ..document(Kind::Session, &sessions[2].to_string())
+    };
+    store.apply(vec![Change::Update(snapshot)]).await.unwrap();
+    assert_eq!(
+        ids(store, of_version(7)).await,
+        [sessions[2].to_string()],
+        "sessions are filtered by their agent's version"
+    );
+    assert!(ids(store, of_version(8)).await.is_empty(), "no session has an agent of that version");
+
     let without_log = document(Kind::Session, &SESSION.to_string());
     store.apply(vec![Change::Insert(without_log)]).await.unwrap();
     assert_eq!(ids(store, of_status(&statuses)).await.len(), statuses.len(), "what has no log has no status");

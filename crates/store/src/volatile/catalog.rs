@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use wire::{Timestamp, WorkspaceId};
 
 use super::{Volatile, failed};
@@ -29,9 +30,13 @@ impl Documents {
         Ok(())
     }
 
-    /// Removes a document without asking whether others refer to it.
-    pub(super) fn forget(&mut self, workspace: WorkspaceId, kind: Kind, id: String) {
-        self.0.remove(&(workspace, kind, id));
+    /// Removes a session's document and its files'.
+    pub(super) fn forget_session(&mut self, workspace: WorkspaceId, session: &str) {
+        self.0.retain(|_, document| {
+            let is_session = document.kind == Kind::Session && document.id == session;
+            let is_file = document.kind == Kind::File && document.parent.as_deref() == Some(session);
+            document.workspace != workspace || !(is_session || is_file)
+        });
     }
 
     fn insert(&mut self, document: Document) -> Result<()> {
@@ -76,12 +81,24 @@ fn place(listed: &Listed) -> (Timestamp, &str) {
 
 fn is_wanted(listed: &Listed, filter: &Filter) -> bool {
     let Listed { document, summary } = listed;
+    let is_version = |version: u64| {
+        let body: Option<serde_json::Value> = serde_json::from_str(&document.body).ok();
+        body.is_some_and(|body| body["agent"]["version"] == version)
+    };
     let has_status = || summary.is_some_and(|summary| filter.statuses.contains(&summary.status));
     (filter.parent.is_none() || filter.parent == document.parent)
         && (filter.include_archived || document.archived_at.is_none())
         && filter.created_from.is_none_or(|from| document.created_at >= from)
         && filter.created_to.is_none_or(|to| document.created_at <= to)
+        && filter.agent_version.is_none_or(is_version)
+        && filter.agent_version.is_none_or(|version| agent_version(document) == Some(version))
         && (filter.statuses.is_empty() || has_status())
+}
+
+/// The version of a session's agent, which its body tells.
+fn agent_version(document: &Document) -> Option<u64> {
+    let body: Value = serde_json::from_str(&document.body).ok()?;
+    body.pointer("/agent/version")?.as_u64()
 }
 
 #[async_trait]

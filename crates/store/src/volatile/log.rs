@@ -7,7 +7,7 @@ use session::{Stored, Summary, Visibility};
 use wire::{SessionId, Timestamp, WorkspaceId};
 
 use super::{Memory, Volatile, failed};
-use crate::{Append, Appended, Error, Kind, Lease, Page, Read, Result, SessionHead, SessionLog, Shown};
+use crate::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Shown};
 
 pub(super) struct Log {
     workspace: WorkspaceId,
@@ -204,8 +204,12 @@ impl SessionLog for Volatile {
 
     async fn delete_session(&self, session: SessionId) -> Result<()> {
         let mut memory = self.memory.lock();
-        let log = memory.logs.remove(&session).ok_or(Error::NotFound)?;
-        memory.documents.forget(log.workspace, Kind::Session, session.to_string());
+        let Log { workspace, runnable, .. } = *memory.logs.get(&session).ok_or(Error::NotFound)?;
+        if runnable {
+            return Err(Error::InUse);
+        }
+        memory.logs.remove(&session);
+        memory.documents.forget_session(workspace, &session.to_string());
         Ok(())
     }
 }

@@ -71,7 +71,9 @@ fn outcomes_that_memory_has_dropped_are_read_back() {
         ledger.finish(&call, Outcome::text(call.clone()));
     }
     assert_eq!(lock(&ledger.state).recent.len(), RECENT);
-    assert!(matches!(ledger.begin(1, "call0", deaf()), Ok(Begun::Finished(outcome)) if *outcome == Outcome::text("call0")));
+    assert!(
+        matches!(ledger.begin(1, "call0", deaf()), Ok(Begun::Finished(outcome)) if *outcome == Outcome::text("call0"))
+    );
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! `grep`: lines that match a regular expression.
+
+mod report;
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
+use hand_protocol::Outcome;
+use ignore::WalkBuilder;
+use serde_json::{Map, Value};
+
+use self::report::Report;
+use super::{Call, Result, files::Named, input::Input};
+use crate::{
+    cancel::{Cancel, INTERRUPTED},
+    clock,
+};
+
+/// How long a search may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// The longest pattern, in bytes, and the largest program that it may become.
+const PATTERN: usize = 64 << 10;
+const PROGRAM: usize = 10 << 20;
+/// The longest line that can be searched. A file with a longer one is left there.
+const LINE: usize = 16 << 20;
+
+pub(super) fn run(call: &Call<'_>, input: &Map<String, Value>) -> Result {
+    let input = Input::new("grep", input, &["pattern", "path"])?;
+    let pattern = input.required("pattern")?;
+    if pattern.len() > PATTERN {
+        return Err(input.fault(&format!("pattern is over {PATTERN} bytes")));
+    }
+    let matcher = compile(pattern).map_err(|error| input.fault(&format!("pattern: {error}")))?;
+    let shown = input.text("path")?.unwrap_or(".");
+    let path = call.places.resolve(shown);
+    let metadata = fs::metadata(&path).map_err(|error| Named { tool: "grep", shown, path: &path }.failed(&error))?;
+    let mut search = Search {
+        matcher,
+        searcher: searcher(),
+        report: Report::default(),
+        cancel: &call.cancel,
+        deadline: clock::now() + LIMIT,
+    };
+    if metadata.is_dir() {
+        search.directory(&path);
+    } else if metadata.is_file() {
+        search.file(&path);
+    } else {
+        return Err(Named { tool: "grep", shown, path: &path }.fault("is not a file or directory"));
+    }
+    if call.cancel.is_set() {
+        return Ok(Outcome::error(INTERRUPTED));
+    }
+    let late = search.is_over();
+    Ok(Outcome::text(search.report.finish(late)))
+}
+
+fn compile(pattern: &str) -> std::result::Result<RegexMatcher, grep_regex::Error> {
+    RegexMatcherBuilder::new().line_terminator(Some(b'\n')).size_limit(PROGRAM).dfa_size_limit(PROGRAM).build(pattern)
+}
+
+fn searcher() -> Searcher {
+    SearcherBuilder::new().line_number(true).heap_limit(Some(LINE)).binary_detection(BinaryDetection::quit(0)).build()
+}
+
+struct Search<'a> {
+    matcher: RegexMatcher,
+    searcher: Searcher,
+    report: Report,
+    cancel: &'a Cancel,
+    deadline: Instant,
+}
+
+impl Search<'_> {
+    /// Everything is searched, whatever ignore files say, but what belongs to tools and not to the work.
+    fn directory(&mut self, path: &Path) {
+        let mut walk = WalkBuilder::new(path);
+        walk.standard_filters(false).follow_links(false).sort_by_file_name(|one, other| one.cmp(other)).filter_entry(
+            |entry| {
+                let name = entry.file_name();
+                entry.depth() == 0 || (name != ".git" && name != "node_modules")
+            },
+        );
+        for entry in walk.build() {
+            if self.is_over() || self.report.is_full() {
+                return;
+            }
+            // What cannot be read is left out, as are links and devices.
+            if let Ok(entry) = entry
+                && entry.file_type().is_some_and(|kind| kind.is_file())
+            {
+                self.file(entry.path());
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path) {
+        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+        let Ok(file) = opened else { return };
+        let source = Watched { file, cancel: self.cancel, deadline: self.deadline };
+        // A file that fails half way has what was found in it before.
+        let _ = self.searcher.search_reader(&self.matcher, source, self.report.of(path));
+    }
+
+    fn is_over(&self) -> bool {
+        self.cancel.is_set() || clock::now() >= self.deadline
+    }
+}
+
+/// A file that ends in an error once the call is cancelled or late, so that one large file is no way around either.
+struct Watched<'a> {
+    file: File,
+    cancel: &'a Cancel,
+    deadline: Instant,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_set() || clock::now() >= self.deadline {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.file.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! Control groups: how the kernel itself bounds a sandbox's memory and processes, where this server may make them.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use crate::Limits;
+
+/// Below a hierarchy's root, so that an operator sees at once whose these are.
+const PARENT: &str = "stead";
+
+/// The launcher's own processes come and go within the sandbox's group before the limit inside can count.
+const LAUNCHER: u64 = 8;
+
+/// What this machine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// Version 1, a hierarchy for each controller.
+    Split {
+        memory: PathBuf,
+        pids: Option<PathBuf>,
+    },
+    /// Version 2, one for all.
+    Unified(PathBuf),
+    Unavailable,
+}
+
+impl Groups {
+    /// Looks for hierarchies this server may write in, and makes its own parent group there.
+    pub(super) fn find() -> Self {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let parent = |controller| {
+            let parent = split(&mounts, controller)?.join(PARENT);
+            fs::create_dir_all(&parent).ok().map(|()| parent)
+        };
+        if let Some(memory) = parent("memory") {
+            return Self::Split { memory, pids: parent("pids") };
+        }
+        let Some(root) = unified(&mounts) else { return Self::Unavailable };
+        // At the root if that is ours, as on a host; else below the group that a service manager has delegated to us.
+        let delegated = own.lines().find_map(|line| line.strip_prefix("0::/")).map(|path| root.join(path));
+        let places = [Some(root.clone()), delegated];
+        places.into_iter().flatten().find_map(|place| enable(&place)).map_or(Self::Unavailable, Self::Unified)
+    }
+
+    /// A group in each hierarchy, with its limits set. Empty where there are no control groups.
+    pub(super) fn make(&self, name: &str, limits: &Limits) -> io::Result<Vec<PathBuf>> {
+        let made = match self {
+            Self::Split { memory, pids } => {
+                [Some(memory), pids.as_ref()].into_iter().flatten().map(|parent| parent.join(name)).collect()
+            }
+            Self::Unified(parent) => vec![parent.join(name)],
+            Self::Unavailable => Vec::new(),
+        };
+        match made.iter().try_for_each(|group| set(group, limits)) {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                let _ = remove(&made);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Files in the writable layer are memory too, and the kernel counts them here: the two limits add up. That the processes
+/// alone stay within theirs is the watchdog's task.
+fn set(group: &Path, limits: &Limits) -> io::Result<()> {
+    fs::create_dir_all(group)?;
+    let memory = limits.memory.saturating_add(limits.disk).to_string();
+    let write = |file: &str, value: &str| fs::write(group.join(file), value);
+    if group.join("memory.limit_in_bytes").exists() {
+        write("memory.limit_in_bytes", &memory)?;
+        // Not every kernel counts swap. Where it is counted, nothing may be pushed out there.
+        let _ = write("memory.memsw.limit_in_bytes", &memory);
+        let _ = write("memory.swappiness", "0");
+    }
+    if group.join("memory.max").exists() {
+        write("memory.max", &memory)?;
+        let _ = write("memory.swap.max", "0");
+    }
+    if group.join("pids.max").exists() {
+        write("pids.max", &limits.processes.saturating_add(LAUNCHER).to_string())?;
+    }
+    Ok(())
+}
+
+/// Bytes of the processes' own memory, from the one group that counts it.
+pub(super) fn resident(groups: &[PathBuf]) -> Option<u64> {
+    groups.iter().find_map(|group| parse(&fs::read_to_string(group.join("memory.stat")).ok()?))
+}
+
+/// Every process in the groups, as this server sees it.
+pub(super) fn processes(groups: &[PathBuf]) -> Vec<i32> {
+    let list = groups.iter().find_map(|group| fs::read_to_string(group.join("cgroup.procs")).ok()).unwrap_or_default();
+    list.lines().filter_map(|line| line.parse().ok()).filter(|pid| *pid > 0).collect()
+}
+
+/// Takes the groups away. A process that has just been killed keeps its group for a moment.
+pub(super) fn remove(groups: &[PathBuf]) -> io::Result<()> {
+    for group in groups {
+        for attempt in 0.. {
+            match fs::remove_dir(group) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && attempt < 200 => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parse(statistics: &str) -> Option<u64> {
+    let field =
+        |name: &str| statistics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+    field("total_rss").or_else(|| field("anon"))
+}
+
+/// The mount point of a version 1 hierarchy with this controller.
+fn split(mounts: &str, controller: &str) -> Option<PathBuf> {
+    mount(mounts, |kind, options| kind == "cgroup" && options.split(',').any(|option| option == controller))
+}
+
+fn unified(mounts: &str) -> Option<PathBuf> {
+    mount(mounts, |kind, _| kind == "cgroup2")
+}
+
+fn mount(mounts: &str, wanted: impl Fn(&str, &str) -> bool) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let (at, kind, options) = (fields.next()?, fields.next()?, fields.next()?);
+        wanted(kind, options).then(|| PathBuf::from(at))
+    })
+}
+
+/// Makes a parent group that can bound memory and processes of the groups in it, if this server is allowed to.
+fn enable(place: &Path) -> Option<PathBuf> {
+    let parent = place.join(PARENT);
+    // Often done already, and refused where processes sit in `place` itself; what counts is what comes of it.
+    let _ = fs::write(place.join("cgroup.subtree_control"), "+memory +pids");
+    fs::create_dir_all(&parent).ok()?;
+    let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory +pids");
+    let enabled = fs::read_to_string(parent.join("cgroup.subtree_control")).ok()?;
+    let has = |controller| enabled.split_ascii_whitespace().any(|name| name == controller);
+    if has("memory") && has("pids") {
+        return Some(parent);
+    }
+    let _ = fs::remove_dir(parent);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "tmpfs /sys/fs/cgroup tmpfs rw,relatime,mode=755 0 0\n\
+        cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,relatime,cpu,cpuacct 0 0\n\
+        cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0\n\
+        cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0\n";
+
+    #[test]
+    fn hierarchies_are_found_by_kind_and_controller() {
+        assert_eq!(split(HYBRID, "memory"), Some("/sys/fs/cgroup/memory".into()));
+        assert_eq!(split(HYBRID, "cpu"), Some("/sys/fs/cgroup/cpu,cpuacct".into()));
+        assert_eq!(split(HYBRID, "pids"), None);
+        assert_eq!(unified(HYBRID), Some("/sys/fs/cgroup/unified".into()));
+    }
+
+    #[test]
+    fn memory_of_processes_is_read_from_either_version() {
+        assert_eq!(parse("cache 4096\nrss 1\ntotal_rss 8192\n"), Some(8_192));
+        assert_eq!(parse("anon 12288\nfile 4096\nanon_thp 0\n"), Some(12_288));
+        assert_eq!(parse("cache 1\n"), None);
+    }
+
+    #[test]
+    fn removing_what_is_not_there_is_no_error() {
+        remove(&["/sys/fs/cgroup/no-such-group".into()]).unwrap();
+    }
+}
