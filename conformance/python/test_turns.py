@@ -258,5 +258,4 @@ def test_a_call_whose_input_is_garbled_comes_back_to_the_model_as_an_error(clien
     use, result = only(events, "agent.tool_use"), only(events, "agent.tool_result")
     assert result.tool_use_id == use.id
     assert result.is_error is True
-    assert "it ra" not in text_of(result), "nothing was run"
     assert said(events) == ["I will write it properly."]

@@ -80,10 +80,12 @@ fn start(writer: &mut Writer<'_>, thread: ThreadId) {
 
 /// Answers have come. While the session is idle for want of answers, it is the last one that sets it going again.
 fn answered(writer: &mut Writer<'_>, thread: ThreadId) {
-    if writer.state.status != Status::Idle {
+    let Some(state) = writer.state.threads.get(&thread) else { return };
+    // An interrupt in the same request may have ended the turn that the answers were for.
+    if writer.state.status != Status::Idle || state.phase == Phase::Resting {
         return;
     }
-    let asked = writer.state.threads.get(&thread).map(|thread| thread.asked()).unwrap_or_default();
+    let asked = state.asked();
     if asked.is_empty() {
         writer.running(thread);
     } else {

@@ -29,7 +29,7 @@ pub struct Append {
 pub enum Lease {
     /// A client's or the API's own: no lease is needed, and none is touched.
     None,
-    /// Take the lease, if it is free; the epoch rises by one.
+    /// Take the lease, if it is free or the owner's own; the epoch rises by one.
     Claim { owner: String },
     /// Refused with `Fenced` unless the lease is still at this epoch.
     Hold { epoch: u64 },

@@ -3,7 +3,7 @@
 use wire::event::Verdict;
 
 use super::play::Play;
-use super::words::{asks, bash, confirmation, custom, custom_result, id, text};
+use super::words::{asks, bash, confirmation, custom, custom_result, id, message, text};
 use crate::{CallState, Phase};
 
 #[test]
@@ -40,20 +40,29 @@ fn the_session_waits_until_the_last_call_is_confirmed() {
 #[test]
 fn answers_in_one_request_are_weighed_together() {
     let mut play = Play::asking();
-    play.answers([asks("a"), custom("w")]).wrote(&[
+    play.answers([asks("a"), custom("w"), asks("b")]).wrote(&[
         "agent.tool_use a",
         "agent.custom_tool_use w",
+        "agent.tool_use b",
         "span.model_request_end",
-        "session.thread_status_idle requires_action a w",
+        "session.thread_status_idle requires_action a w b",
         "session.usage",
-        "session.status_idle requires_action a w",
+        "session.status_idle requires_action a w b",
     ]);
     play.sends(vec![custom_result(id("w")), confirmation(id("a"), Verdict::Allow, None)]).wrote(&[
         "user.custom_tool_result w",
         "user.tool_confirmation a",
+        "session.thread_status_idle requires_action b",
+        "session.usage",
+        "session.status_idle requires_action b",
+    ]);
+    play.sends(vec![confirmation(id("b"), Verdict::Allow, None), message("and hurry")]).wrote(&[
+        "user.tool_confirmation b",
+        "user.message waits",
         "session.status_running",
         "session.thread_status_running",
     ]);
+    play.hears().wrote(&[]).does(&["recover a", "recover b"]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Interrupts, in every phase of a turn.
 
-use wire::event::ClientEvent;
+use wire::event::{ClientEvent, Verdict};
 
 use super::play::Play;
-use super::words::{asks, bash, custom, message, text};
+use super::words::{asks, bash, confirmation, custom, id, message, text};
 use crate::Phase;
 
 #[test]
@@ -221,6 +221,29 @@ fn of_a_session_that_waits_close_its_calls() {
         "session.status_idle end_turn",
     ]);
     play.hears().wrote(&[]).does(&[]).rests();
+}
+
+#[test]
+fn in_the_same_request_as_the_last_answer() {
+    for verdict in [Verdict::Allow, Verdict::Deny] {
+        let mut play = Play::asking();
+        play.answers([asks("a")]).wrote(&[
+            "agent.tool_use a",
+            "span.model_request_end",
+            "session.thread_status_idle requires_action a",
+            "session.usage",
+            "session.status_idle requires_action a",
+        ]);
+        play.sends(vec![confirmation(id("a"), verdict, None), ClientEvent::Interrupt { thread: None }]).wrote(&[
+            "user.tool_confirmation a",
+            "user.interrupt",
+            "agent.tool_result a error",
+            "session.thread_status_idle end_turn",
+            "session.usage",
+            "session.status_idle end_turn",
+        ]);
+        play.hears().wrote(&[]).does(&[]).rests();
+    }
 }
 
 #[test]

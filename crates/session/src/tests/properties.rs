@@ -6,27 +6,30 @@ use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 use proptest::sample::select;
 use wire::EventId;
-use wire::event::{ClientEvent, Event, Verdict};
+use wire::event::{ClientEvent, Event, StopReason, Verdict};
 use wire::session::Status;
 
 use super::play::Play;
 use super::words::{asks, bash, confirmation, custom, custom_result, denied, id, message, text, unknown};
 use crate::{Entry, Phase, Said};
 
-/// What happens next. Calls are counted back from the latest.
+/// What happens next.
 #[derive(Debug, Clone)]
 enum Line {
-    Says,
-    Interrupts,
-    Confirms { call: usize, allow: bool },
-    Returns { call: usize },
+    /// A client sends these in one request.
+    Sends(Vec<Word>),
     Archives,
     Updates,
     Hears,
     Answers(Vec<Block>),
-    Refuses,
-    Fails { for_good: bool },
-    ToolEnds { call: usize, is_error: bool },
+    Refuses(Vec<Block>),
+    Fails {
+        for_good: bool,
+    },
+    ToolEnds {
+        call: usize,
+        is_error: bool,
+    },
     Provisions,
     LosesHand,
     Retries,
@@ -34,6 +37,16 @@ enum Line {
     Dies,
 }
 
+/// What a client says. A call is one of those that are open, or else an earlier one.
+#[derive(Debug, Clone, Copy)]
+enum Word {
+    Says,
+    Interrupts,
+    Confirms { call: usize, allow: bool },
+    Returns { call: usize },
+}
+
+/// What a model says.
 #[derive(Debug, Clone, Copy)]
 enum Block {
     Text,
@@ -45,19 +58,23 @@ enum Block {
 }
 
 fn script() -> impl Strategy<Value = Vec<Line>> {
-    let blocks = vec![Block::Text, Block::Bash, Block::Asks, Block::Denied, Block::Unknown, Block::Custom];
+    let word = prop_oneof![
+        4 => Just(Word::Says),
+        4 => (0..4_usize, any::<bool>()).prop_map(|(call, allow)| Word::Confirms { call, allow }),
+        3 => (0..4_usize).prop_map(|call| Word::Returns { call }),
+        2 => Just(Word::Interrupts),
+    ];
+    let all = [Block::Text, Block::Bash, Block::Asks, Block::Denied, Block::Unknown, Block::Custom];
+    let blocks = || vec(select(all.to_vec()), 0..4);
     let line = prop_oneof![
-        6 => Just(Line::Says),
-        6 => Just(Line::Hears),
-        9 => vec(select(blocks), 0..4).prop_map(Line::Answers),
+        9 => vec(word, 1..4).prop_map(Line::Sends),
+        9 => blocks().prop_map(Line::Answers),
         8 => (0..4_usize, any::<bool>()).prop_map(|(call, is_error)| Line::ToolEnds { call, is_error }),
-        4 => (0..4_usize, any::<bool>()).prop_map(|(call, allow)| Line::Confirms { call, allow }),
-        4 => (0..4_usize).prop_map(|call| Line::Returns { call }),
-        3 => Just(Line::Interrupts),
+        6 => Just(Line::Hears),
         3 => any::<bool>().prop_map(|for_good| Line::Fails { for_good }),
         3 => Just(Line::Retries),
         3 => Just(Line::Collects),
-        2 => Just(Line::Refuses),
+        2 => blocks().prop_map(Line::Refuses),
         2 => Just(Line::Provisions),
         2 => Just(Line::Dies),
         1 => Just(Line::LosesHand),
@@ -83,9 +100,22 @@ fn results(play: &Play) -> Vec<(EventId, usize)> {
     calls.into_iter().map(|call| (call, counts.remove(&call).unwrap_or(0))).collect()
 }
 
-fn call(play: &Play, back: usize) -> EventId {
-    let calls = results(play);
-    calls.iter().rev().nth(back).map_or(id("nobody's"), |(call, _)| *call)
+fn find(play: &Play, call: usize) -> EventId {
+    let open = play.thread().calls.iter().map(|call| call.id);
+    let earlier = results(play).into_iter().rev().map(|(call, _)| call);
+    open.chain(earlier).nth(call).unwrap_or(id("nobody's"))
+}
+
+fn event(play: &Play, word: Word) -> ClientEvent {
+    match word {
+        Word::Says => message("hi"),
+        Word::Interrupts => ClientEvent::Interrupt { thread: None },
+        Word::Confirms { call, allow } => {
+            let verdict = if allow { Verdict::Allow } else { Verdict::Deny };
+            confirmation(find(play, call), verdict, None)
+        }
+        Word::Returns { call } => custom_result(find(play, call)),
+    }
 }
 
 fn said(play: &Play, blocks: &[Block]) -> Vec<Said> {
@@ -105,9 +135,10 @@ fn said(play: &Play, blocks: &[Block]) -> Vec<Said> {
 }
 
 /// What a client sends may be refused; that is as well.
-fn client(play: &mut Play, event: ClientEvent) {
+fn client(play: &mut Play, words: &[Word]) {
     let ended = play.state.status == Status::Terminated;
-    match play.tries(vec![event]) {
+    let events = words.iter().map(|word| event(play, *word)).collect();
+    match play.tries(events) {
         Ok(()) => assert!(!ended, "an archived session takes nothing"),
         Err(refusal) => assert_eq!(refusal.ended, ended, "{refusal}"),
     }
@@ -123,8 +154,10 @@ fn brain(play: &mut Play, line: &Line) {
             let said = said(play, blocks);
             play.answers(said)
         }
-        // Words only: the calls of a refusal are a case of their own.
-        Line::Refuses => play.refuses([text("I will not")]),
+        Line::Refuses(blocks) => {
+            let said = said(play, blocks);
+            play.refuses(said)
+        }
         Line::Fails { for_good: true } => play.fails_for_good(),
         Line::Fails { for_good: false } => play.fails(),
         Line::ToolEnds { call, is_error } => {
@@ -140,17 +173,7 @@ fn brain(play: &mut Play, line: &Line) {
 
 fn act(play: &mut Play, line: &Line) {
     match line {
-        Line::Says => client(play, message("hi")),
-        Line::Interrupts => client(play, ClientEvent::Interrupt { thread: None }),
-        Line::Confirms { call: back, allow } => {
-            let verdict = if *allow { Verdict::Allow } else { Verdict::Deny };
-            let event = confirmation(call(play, *back), verdict, None);
-            client(play, event);
-        }
-        Line::Returns { call: back } => {
-            let event = custom_result(call(play, *back));
-            client(play, event);
-        }
+        Line::Sends(words) => client(play, words),
         Line::Archives => {
             let at_work = play.state.is_runnable();
             assert_eq!(play.archives().is_err(), at_work, "a session is archived unless it works");
@@ -180,8 +203,10 @@ fn check(play: &Play) {
     }
     let mut before = "";
     let mut span = None;
+    let mut asked = false;
     for row in &play.log {
         let Entry::Event { event, .. } = &row.entry else {
+            asked |= matches!(&row.entry, Entry::Processed { event, .. } if event.kind() == "user.message");
             before = "";
             continue;
         };
@@ -189,7 +214,11 @@ fn check(play: &Play) {
             Event::SessionStatusIdle { .. } => assert_eq!(before, "session.usage", "usage is told right before idle"),
             Event::SpanModelRequestStart {} => {
                 assert_eq!(span, None, "one request at a time");
+                assert!(asked, "no turn begins without a message");
                 span = Some(row.id);
+            }
+            Event::ThreadStatusIdle { stop_reason, .. } => {
+                asked &= matches!(stop_reason, StopReason::RequiresAction { .. });
             }
             Event::SpanModelRequestEnd { model_request_start_id, .. } => {
                 assert_eq!(span, Some(*model_request_start_id), "a request ends once");
