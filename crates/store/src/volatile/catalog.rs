@@ -82,7 +82,7 @@ fn place(listed: &Listed) -> (Timestamp, &str) {
 fn is_wanted(listed: &Listed, filter: &Filter) -> bool {
     let Listed { document, summary } = listed;
     let is_version = |version: u64| {
-        let body: Option<serde_json::Value> = serde_json::from_str(&document.body).ok();
+        let body: Option<Value> = serde_json::from_str(&document.body).ok();
         body.is_some_and(|body| body["agent"]["version"] == version)
     };
     let has_status = || summary.is_some_and(|summary| filter.statuses.contains(&summary.status));
