@@ -116,27 +116,12 @@ def test_a_session_outlives_the_upload_it_was_given(client, start):
     assert printed(client, session, f"cat {UPLOADS}/data.csv").split() == ["a,b", "1,2"]
 
 
-def test_a_file_is_added_to_a_session_that_already_worked(client, start):
-    session = start("shell")
-    assert printed(client, session, f"ls {UPLOADS}; echo listed").split()[-1] == "listed"
-    file = upload(client, "late.txt", b"late\n", "text/plain")
-    added = conforms(
-        client.beta.sessions.resources.add(session.id, type="file", file_id=file.id, mount_path="/late.txt")
-    )
-    assert added.mount_path == f"{UPLOADS}/late.txt"
-    assert printed(client, session, f"cat {UPLOADS}/late.txt").strip() == "late"
-
-
-def test_resources_are_listed_retrieved_and_deleted(client, start):
+def test_resources_are_listed_and_retrieved(client, start):
     file = upload(client)
     session = start("shell", resources=[{"type": "file", "file_id": file.id, "mount_path": "/data.csv"}])
     (resource,) = list(client.beta.sessions.resources.list(session.id))
     assert raw(resource) == raw(session.resources[0])
     assert raw(client.beta.sessions.resources.retrieve(resource.id, session_id=session.id)) == raw(resource)
-    deleted = conforms(client.beta.sessions.resources.delete(resource.id, session_id=session.id))
-    assert raw(deleted) == {"id": resource.id, "type": "session_resource_deleted"}
-    assert list(client.beta.sessions.resources.list(session.id)) == []
-    assert client.beta.sessions.retrieve(session.id).resources == []
 
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "data.csv", "/a/../../b"])

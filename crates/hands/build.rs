@@ -38,7 +38,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = target_directory(&out);
 
     let mut inner = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    inner.args(["build", "--locked", "--profile", "hand", "--package", "handd", "--bin", "handd", "--target"]).arg(&target);
+    inner
+        .args(["build", "--locked", "--profile", "hand", "--package", "handd", "--bin", "handd", "--target"])
+        .arg(&target);
     inner.arg("--target-dir").arg(&directory).current_dir(&workspace);
     for (name, _) in env::vars_os().filter(|(name, _)| is_dropped(name)) {
         inner.env_remove(name);

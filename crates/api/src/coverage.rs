@@ -4,6 +4,8 @@
 //! stream that opens on an input which no stream or list of its key has covered begins at that input.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use store::AnyStore;
@@ -14,31 +16,44 @@ const CACHED: usize = 10_000;
 
 pub(crate) struct Coverage {
     store: AnyStore,
-    attached: Mutex<HashMap<SessionId, usize>>,
+    live: Mutex<HashMap<SessionId, Live>>,
     written: Mutex<HashMap<SessionId, u64>>,
+}
+
+/// The streams that are open on a session.
+struct Live {
+    streams: usize,
+    delivered: Arc<AtomicU64>,
 }
 
 impl Coverage {
     pub(crate) fn new(store: AnyStore) -> Self {
-        Self { store, attached: Mutex::default(), written: Mutex::default() }
+        Self { store, live: Mutex::default(), written: Mutex::default() }
     }
 
-    /// A stream is attached from now on: it covers whatever arrives. Says whether another was attached already.
-    pub(crate) fn attach(&self, session: SessionId) -> bool {
-        let mut attached = self.attached.lock();
-        let count = attached.entry(session).or_default();
-        *count += 1;
-        *count > 1
+    /// A stream opens. What it delivers it notes in the number that is returned, until it is detached.
+    pub(crate) fn attach(&self, session: SessionId) -> Arc<AtomicU64> {
+        let mut live = self.live.lock();
+        let live = live.entry(session).or_insert_with(|| Live { streams: 0, delivered: Arc::default() });
+        live.streams += 1;
+        live.delivered.clone()
     }
 
-    pub(crate) fn detach(&self, session: SessionId) {
-        let mut attached = self.attached.lock();
-        if let Some(count) = attached.get_mut(&session) {
-            *count -= 1;
-            if *count == 0 {
-                attached.remove(&session);
+    /// A stream has closed. Its deliveries are remembered until they are written, so that the next stream knows of them.
+    pub(crate) async fn detach(&self, session: SessionId, key: &str) {
+        let delivered = self.delivered(session);
+        self.cover(session, key, delivered).await;
+        let mut live = self.live.lock();
+        if let Some(open) = live.get_mut(&session) {
+            open.streams -= 1;
+            if open.streams == 0 {
+                live.remove(&session);
             }
         }
+    }
+
+    fn delivered(&self, session: SessionId) -> u64 {
+        self.live.lock().get(&session).map_or(0, |live| live.delivered.load(Ordering::Relaxed))
     }
 
     /// Everything up to `position` has been seen. Best effort: what is lost here is only seen twice.
@@ -61,6 +76,6 @@ impl Coverage {
     /// The first input that no stream and no list has covered.
     pub(crate) async fn first_uncovered(&self, session: SessionId, key: &str) -> store::Result<Option<u64>> {
         let covered = self.store.covered(session, key).await?;
-        self.store.first_input_after(session, covered).await
+        self.store.first_input_after(session, covered.max(self.delivered(session))).await
     }
 }

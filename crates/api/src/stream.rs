@@ -52,7 +52,6 @@ pub(crate) async fn stream(
     let attached = Attached::new(app.clone(), live.clone());
     let start = match resume {
         Some(position) => position.min(head),
-        None if attached.is_second => head,
         None => {
             let uncovered = app.coverage.first_uncovered(live.id, &app.key.id).await.map_err(unexpected)?;
             uncovered.map_or(head, |position| position.saturating_sub(1).min(head))

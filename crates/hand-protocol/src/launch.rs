@@ -17,7 +17,7 @@ pub struct Launch {
     pub processes: u64,
     /// Bytes in the private writable layer.
     pub disk: u64,
-    /// Files that take a process id, and by that put the sandbox under limits: one `cgroup.procs` per hierarchy.
+    /// Files that put whoever writes a `0` to them under limits: one for each hierarchy of control groups.
     pub cgroups: Vec<PathBuf>,
     /// Passed on to the daemon.
     pub incarnation: String,

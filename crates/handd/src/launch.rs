@@ -66,7 +66,7 @@ fn start() -> Result<Launched, Failure> {
     // Best effort: with neither control groups nor this, a machine that runs out of memory chooses for itself.
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     for group in &launch.cgroups {
-        fs::write(group, std::process::id().to_string()).at("control group")?;
+        fs::write(group, "0").at("control group")?;
     }
 
     let privileged = process::geteuid().is_root();

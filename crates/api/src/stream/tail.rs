@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -21,32 +22,26 @@ const PING_FRAME: Bytes = Bytes::from_static(b"event: ping\ndata: {\"type\":\"pi
 /// Rows read at a time.
 const BATCH: usize = 200;
 
-/// While it lives, the key's coverage counts whatever arrives.
+/// While it lives, what the stream delivers is covered.
 pub(super) struct Attached {
     app: App,
     live: Arc<Live>,
-    /// Another stream was attached already.
-    pub(super) is_second: bool,
+    delivered: Arc<AtomicU64>,
 }
 
 impl Attached {
     pub(super) fn new(app: App, live: Arc<Live>) -> Self {
-        let is_second = app.coverage.attach(live.id);
-        Self { app, live, is_second }
+        let delivered = app.coverage.attach(live.id);
+        Self { app, live, delivered }
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        self.app.coverage.detach(self.live.id);
-        let (app, live) = (self.app.clone(), self.live.clone());
+        let (app, session) = (self.app.clone(), self.live.id);
         // Outlives the stream by one write. If the server stops first, the client sees an input twice.
-        let covered = async move {
-            let head = app.brain.sessions().state(&live, |state| state.head).await;
-            app.coverage.cover(live.id, &app.key.id, head).await;
-        };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(covered);
+            runtime.spawn(async move { app.coverage.detach(session, &app.key.id).await });
         }
     }
 }
@@ -127,6 +122,7 @@ impl Tail {
 
     fn send(&mut self, row: &Published) {
         self.position = row.position;
+        self.attached.delivered.fetch_max(row.position, Ordering::Relaxed);
         if self.thread.is_none_or(|thread| thread == row.thread) {
             self.ready.extend(row.frame.clone());
         }

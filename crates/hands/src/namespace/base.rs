@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::directory::HANDS;
 use crate::ProvisionError;
 
 /// Changed whenever this code makes another base of the same host.
@@ -48,6 +49,10 @@ pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf, ProvisionError> {
     let base = bases.join(format!("{:016x}", fingerprint()));
     if base.is_dir() {
         return Ok(base);
+    }
+    // Bases of earlier states of the host go once no sandbox can have one of them below it.
+    if fs::read_dir(data_dir.join(HANDS)).map_or(true, |mut hands| hands.next().is_none()) {
+        let _ = fs::remove_dir_all(&bases);
     }
     let unfinished = bases.join("unfinished");
     let made = fs::create_dir_all(&bases)

@@ -72,7 +72,7 @@ impl Shared {
             identity,
             processes: spec.limits.processes,
             disk: spec.limits.disk,
-            cgroups: groups.iter().map(|group| group.join("cgroup.procs")).collect(),
+            cgroups: groups.iter().map(|group| groups::entrance(group)).collect(),
             incarnation: incarnation.clone(),
             orphan_seconds: spec.limits.orphan_seconds,
         };
