@@ -31,11 +31,10 @@ impl HandsOf {
         Self { sandbox, store, limits, staging, attached: Arc::default() }
     }
 
-    /// A new sandbox, with the session's input files. Whatever was left of an earlier one is removed.
+    /// A new sandbox, with the session's input files. An earlier one ends; its journal of calls is carried over.
     pub(crate) async fn provision(&self, live: &Live, epoch: u64) -> Result<Arc<dyn Hand>, String> {
         let name = live.id.to_string();
         self.attached.lock().remove(&live.id);
-        self.sandbox.destroy(&name).await.map_err(|error| format!("the sandbox of before cannot be removed: {error}"))?;
         let staging = self.staging.join(&name);
         let uploads = self.stage(live, &staging).await.map_err(|error| format!("the input files cannot be laid out: {error}"))?;
         let spec = Spec { name, uploads, limits: self.limits };

@@ -228,17 +228,11 @@ impl Run {
         }
     }
 
-    /// The sandbox of the log is gone. Calls that may have run in it are not run again, but those without side effects.
+    /// The sandbox of the log is gone. The next one has its journal, and so knows which calls were begun in the old one.
     async fn replace(&mut self, lost: &Lost) -> store::Result<Step> {
         let step = self.step(Input::HandLost { reason: lost.to_string() }, false).await?;
         self.hand = HandState::Unknown;
-        let waiting = std::mem::take(&mut self.waiting).into_iter();
-        let (again, unknown): (Vec<_>, Vec<_>) = waiting.partition(|pending| !pending.recover || is_repeatable(&pending.name));
-        for Pending { call, name, .. } in unknown {
-            self.tell(call, name, Outcome::error(UNKNOWN));
-        }
-        if !again.is_empty() {
-            self.waiting.extend(again.into_iter().map(|pending| Pending { recover: false, ..pending }));
+        if !self.waiting.is_empty() && !step.rest {
             self.raise().await;
         }
         Ok(step)

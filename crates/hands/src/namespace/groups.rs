@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use rustix::fs::{Access, access};
+
 use crate::Limits;
 
 /// Below a hierarchy's root, so that an operator sees at once whose these are.
@@ -35,7 +37,7 @@ impl Groups {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let parent = |controller| {
             let parent = split(&mounts, controller)?.join(PARENT);
-            fs::create_dir_all(&parent).ok().map(|()| parent)
+            ours(parent)
         };
         if let Some(memory) = parent("memory") {
             return Self::Split { memory, pids: parent("pids") };
@@ -64,6 +66,12 @@ impl Groups {
             }
         }
     }
+}
+
+/// The directory, made if need be, if we may make groups in it. One that another user's server made is not ours.
+fn ours(parent: PathBuf) -> Option<PathBuf> {
+    fs::create_dir_all(&parent).ok()?;
+    access(&parent, Access::WRITE_OK).ok().map(|()| parent)
 }
 
 /// Files in the writable layer are memory too, and the kernel counts them here: the two limits add up. That the processes
@@ -150,7 +158,7 @@ fn enable(place: &Path) -> Option<PathBuf> {
     let parent = place.join(PARENT);
     // Often done already, and refused where processes sit in `place` itself; what counts is what comes of it.
     let _ = fs::write(place.join("cgroup.subtree_control"), "+memory +pids");
-    fs::create_dir_all(&parent).ok()?;
+    let parent = ours(parent)?;
     let _ = fs::write(parent.join("cgroup.subtree_control"), "+memory +pids");
     let enabled = fs::read_to_string(parent.join("cgroup.subtree_control")).ok()?;
     let has = |controller| enabled.split_ascii_whitespace().any(|name| name == controller);
