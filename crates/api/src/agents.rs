@@ -103,7 +103,8 @@ pub(crate) async fn update(State(app): State<App>, Path(id): Path<String>, Body(
             return Err(archived(&id).into());
         }
         if update.version.is_some_and(|version| version != agent.version) {
-            let message = format!("version: The agent is at version {}. Read it again and repeat the update", agent.version);
+            let message =
+                format!("version: The agent is at version {}. Read it again and repeat the update", agent.version);
             return Err(Problem::conflict(message).into());
         }
         let (definition, metadata) = update.clone().over(&agent.definition, &agent.metadata)?;

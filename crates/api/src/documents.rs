@@ -42,7 +42,13 @@ pub(crate) struct Found {
 }
 
 /// Runs a list's query; `order` and `page` are taken from the parameters, which must have nothing left then.
-pub(crate) async fn page(app: &App, kind: Kind, filter: Filter, limit: usize, mut params: Params) -> Result<Found, Refused> {
+pub(crate) async fn page(
+    app: &App,
+    kind: Kind,
+    filter: Filter,
+    limit: usize,
+    mut params: Params,
+) -> Result<Found, Refused> {
     let descending = params.descending(true)?;
     let cursor = params.take("page").map(|text| cursor::decode::<DocumentCursor>(&text)).transpose()?;
     params.end()?;

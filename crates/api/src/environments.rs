@@ -65,12 +65,18 @@ pub(crate) async fn update(
 
 pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> Reply<Environment> {
     let now = app.now();
-    let change = |environment: Environment| Ok(Environment { archived_at: environment.archived_at.or(Some(now)), ..environment });
+    let change = |environment: Environment| {
+        Ok(Environment { archived_at: environment.archived_at.or(Some(now)), ..environment })
+    };
     Ok(Json(edit(&app, &id, change).await?))
 }
 
 /// Changes the environment, again if somebody else was faster. What does not change is not written.
-async fn edit(app: &App, id: &str, change: impl Fn(Environment) -> Result<Environment, Refused>) -> Result<Environment, Refused> {
+async fn edit(
+    app: &App,
+    id: &str,
+    change: impl Fn(Environment) -> Result<Environment, Refused>,
+) -> Result<Environment, Refused> {
     loop {
         let document = find(app, Kind::Environment, id).await?.document;
         let current: Environment = parse(&document)?;
@@ -96,7 +102,8 @@ pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
         Ok(()) => Ok(Json(Deleted { id, r#type: "environment_deleted" })),
         Err(Error::NotFound) => Err(missing(Kind::Environment, &id).into()),
         Err(Error::InUse) => {
-            let message = format!("Sessions still use the environment {id}. Delete them first, or archive the environment");
+            let message =
+                format!("Sessions still use the environment {id}. Delete them first, or archive the environment");
             Err(Problem::invalid(message).into())
         }
         Err(error) => Err(unexpected(error)),

@@ -18,7 +18,11 @@ use crate::query::Params;
 use crate::reply::{Refused, Reply, internal, unexpected};
 use crate::sessions::{open, unwritten};
 
-pub(crate) async fn send(State(app): State<App>, Path(id): Path<String>, Body(send): Body<Send>) -> Result<Response, Refused> {
+pub(crate) async fn send(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(send): Body<Send>,
+) -> Result<Response, Refused> {
     let live = open(&app, &id).await?;
     let decide = |state: &session::State, stamp: &mut dyn session::Stamp| {
         let rows = session::admit(state, send.events.clone(), stamp)?;
@@ -85,11 +89,25 @@ fn raw(shown: &Shown) -> Result<Box<RawValue>, Problem> {
 /// Types of the API that this version never emits are types all the same: a filter on them finds nothing.
 fn is_event_type(kind: &str) -> bool {
     const OTHERS: &[&str] = &[
-        "user.tool_result", "user.define_outcome", "system.message", "agent.mcp_tool_use", "agent.mcp_tool_result",
-        "agent.thread_context_compacted", "agent.thread_message_sent", "agent.thread_message_received",
-        "session.thread_created", "span.outcome_evaluation_start", "span.outcome_evaluation_ongoing",
-        "span.outcome_evaluation_end", "workflow_run.created", "workflow_run.status_running", "workflow_run.status_idle",
-        "workflow_run.phase_started", "workflow_run.phase_ended", "workflow_run.error", "workflow_run.status_ended",
+        "user.tool_result",
+        "user.define_outcome",
+        "system.message",
+        "agent.mcp_tool_use",
+        "agent.mcp_tool_result",
+        "agent.thread_context_compacted",
+        "agent.thread_message_sent",
+        "agent.thread_message_received",
+        "session.thread_created",
+        "span.outcome_evaluation_start",
+        "span.outcome_evaluation_ongoing",
+        "span.outcome_evaluation_end",
+        "workflow_run.created",
+        "workflow_run.status_running",
+        "workflow_run.status_idle",
+        "workflow_run.phase_started",
+        "workflow_run.phase_ended",
+        "workflow_run.error",
+        "workflow_run.status_ended",
     ];
     KINDS.contains(&kind) || OTHERS.contains(&kind)
 }

@@ -56,7 +56,7 @@ fn content_type(mime: &str) -> HeaderValue {
 }
 
 pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Reply<Deleted<String>> {
-    // The bytes stay until the sweep: sessions may have copies.
+    // The bytes stay: sessions may have copies of the file.
     match app.store().apply(vec![Change::Delete { workspace: WORKSPACE, kind: Kind::File, id: id.clone() }]).await {
         Ok(()) => Ok(Json(Deleted { id, r#type: "file_deleted" })),
         Err(Error::NotFound) => Err(missing(Kind::File, &id).into()),

@@ -92,10 +92,15 @@ fn operation(route: &Route) -> Value {
         parameters.push(header("anthropic-beta", "Must contain managed-agents-2026-04-01", true));
     }
     let names = route.path.split(['{', '}']).skip(1).step_by(2);
-    parameters.extend(names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})));
+    parameters
+        .extend(names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})));
     let paged = if route.response.ends_with("Page") { PAGED } else { &[] };
     parameters.extend(route.query.iter().chain(paged).map(|name| {
-        let schema = if name.ends_with("[]") { json!({"type": "array", "items": {"type": "string"}}) } else { json!({"type": "string"}) };
+        let schema = if name.ends_with("[]") {
+            json!({"type": "array", "items": {"type": "string"}})
+        } else {
+            json!({"type": "string"})
+        };
         json!({"name": name, "in": "query", "schema": schema})
     }));
     let content = match route.response {

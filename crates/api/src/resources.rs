@@ -27,5 +27,7 @@ pub(crate) async fn list(State(app): State<App>, Path(id): Path<String>, mut par
 
 pub(crate) async fn retrieve(State(app): State<App>, Path((id, resource)): Path<(String, String)>) -> Reply<Resource> {
     let found = resources(&app, &id).await?.into_iter().find(|other| other.id().to_string() == resource);
-    found.map(Json).ok_or_else(|| Problem::not_found(format!("The session {id} has no resource with the id {resource}")).into())
+    found
+        .map(Json)
+        .ok_or_else(|| Problem::not_found(format!("The session {id} has no resource with the id {resource}")).into())
 }

@@ -17,7 +17,8 @@ use crate::{agents, auth, beta, body, environments, events, files, openapi, reso
 pub fn router(app: App) -> Router {
     let managed = managed().route_layer(from_fn_with_state((), managed_beta));
     let v1 = managed.merge(file_routes()).layer(DefaultBodyLimit::max(body::MAX_JSON));
-    let uploads = Router::new().route("/v1/files", post(files::upload)).layer(DefaultBodyLimit::max(files::MAX_FILE + (1 << 20)));
+    let uploads =
+        Router::new().route("/v1/files", post(files::upload)).layer(DefaultBodyLimit::max(files::MAX_FILE + (1 << 20)));
     let guarded = v1.merge(uploads).fallback(absent).method_not_allowed_fallback(absent);
     let guarded = guarded.layer(from_fn_with_state(app.clone(), guard));
     Router::new()
@@ -36,7 +37,10 @@ fn managed() -> Router<App> {
         ("/v1/agents/{agent_id}/archive", post(agents::archive)),
         ("/v1/agents/{agent_id}/versions", get(agents::versions)),
         ("/v1/environments", post(environments::create).get(environments::list)),
-        ("/v1/environments/{environment_id}", get(environments::retrieve).post(environments::update).delete(environments::delete)),
+        (
+            "/v1/environments/{environment_id}",
+            get(environments::retrieve).post(environments::update).delete(environments::delete),
+        ),
         ("/v1/environments/{environment_id}/archive", post(environments::archive)),
         ("/v1/sessions", post(sessions::create).get(sessions::list)),
         ("/v1/sessions/{session_id}", get(sessions::retrieve).post(sessions::update).delete(sessions::delete)),
@@ -73,7 +77,8 @@ async fn openapi_json() -> Response {
 
 async fn absent(request: Request) -> Refused {
     let shown: String = request.uri().path().chars().take(200).collect();
-    let message = format!("No route {} {shown}. docs/COMPATIBILITY.md lists the routes of this version", request.method());
+    let message =
+        format!("No route {} {shown}. docs/COMPATIBILITY.md lists the routes of this version", request.method());
     Refused(Problem::not_found(message))
 }
 
@@ -114,7 +119,8 @@ async fn finish(State(app): State<App>, request: Request, next: Next) -> Respons
         response.headers_mut().insert("anthropic-workspace-id", value);
     }
     // Axum's own refusals, such as of a path that is not UTF-8, have a text body: they get the envelope too.
-    let plain = response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let plain =
+        response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
     if plain && response.status().is_client_error() {
         return enveloped(response, id);
     }

@@ -120,7 +120,11 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Reply<Pa
     Ok(Json(Page { prev_page: Some(found.prev), ..Page::new(data, found.next) }))
 }
 
-pub(crate) async fn update(State(app): State<App>, Path(id): Path<String>, Body(update): Body<Update>) -> Reply<Session> {
+pub(crate) async fn update(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(update): Body<Update>,
+) -> Reply<Session> {
     let live = open(&app, &id).await?;
     loop {
         let document = find(&app, Kind::Session, &id).await?.document;

@@ -57,7 +57,6 @@ pub(crate) async fn stream(
             uncovered.map_or(head, |position| position.saturating_sub(1).min(head))
         }
     };
-    app.coverage.cover(live.id, &app.key.id, head).await;
     let tail = Tail::new(app, subscription, attached, start, head, thread);
     let mut response = Response::new(Body::from_stream(tail.frames()));
     let headers = response.headers_mut();

@@ -33,10 +33,14 @@ async fn render(app: &App, live: &Live, thread: ThreadId) -> Result<Thread, Refu
     let document = find(app, store::Kind::Session, &live.id.to_string()).await?.document;
     let record: brain::SessionRecord = parse(&document)?;
     let now = app.now();
-    let (status, summary, started) = app.brain.sessions().state(live, |state| {
-        let status = state.threads.get(&thread).map_or(Status::Terminated, |thread| thread.status);
-        (status, state.summary(), state.head > 1)
-    }).await;
+    let (status, summary, started) = app
+        .brain
+        .sessions()
+        .state(live, |state| {
+            let status = state.threads.get(&thread).map_or(Status::Terminated, |thread| thread.status);
+            (status, state.summary(), state.head > 1)
+        })
+        .await;
     let until = if status == Status::Terminated { summary.updated_at } else { now };
     let active_ms = summary.active_ms(until);
     let stats = ThreadStats {

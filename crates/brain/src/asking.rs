@@ -51,7 +51,9 @@ impl Asking {
                 Event::TextDelta { index, text } => {
                     heard += text.len();
                     if heard > MAX_TEXT {
-                        return Err(model::Error::Invalid(format!("the answer does not end: over {MAX_TEXT} bytes of text")));
+                        return Err(model::Error::Invalid(format!(
+                            "the answer does not end: over {MAX_TEXT} bytes of text"
+                        )));
                     }
                     let id = *ids.entry(index).or_insert_with(|| {
                         let id = self.sessions.mint();
@@ -87,7 +89,9 @@ impl Asking {
             }
         });
         let stop = match response.stop {
-            model::Stop::Refusal { category, explanation } => Stop::Refusal(StopDetails::Refusal { category, explanation }),
+            model::Stop::Refusal { category, explanation } => {
+                Stop::Refusal(StopDetails::Refusal { category, explanation })
+            }
             model::Stop::EndTurn | model::Stop::ToolUse | model::Stop::MaxTokens => Stop::EndTurn,
         };
         Answer {
@@ -116,7 +120,8 @@ impl Asking {
             Verdict::BuiltIn(judged) => (Some(judged), None),
             Verdict::Absent { judged, reason } => (Some(judged), Some(reason)),
         };
-        let unreadable = malformed.map(|reason| format!("The input of this call to {name} is not a JSON object: {reason}"));
+        let unreadable =
+            malformed.map(|reason| format!("The input of this call to {name} is not a JSON object: {reason}"));
         Use { id, provider_id, name, input, judged, refusal: absent.or(unreadable) }
     }
 

@@ -1,12 +1,14 @@
 //! The brain of one node: it works on whatever session rings.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bus::Bus;
+use futures::FutureExt;
 use hands::{Limits, Sandbox};
 use parking_lot::Mutex;
 use session::Limits as TurnLimits;
@@ -21,6 +23,9 @@ use crate::live::Sessions;
 use crate::retry::Backoff;
 use crate::routes::Routes;
 use crate::worker;
+
+/// How long after an error of ours a session is taken up again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// How often a node looks for work that no doorbell told it of.
 const POLL: Duration = Duration::from_secs(5);
@@ -116,20 +121,26 @@ impl Brain {
         self.inner.tasks.spawn(async move {
             loop {
                 worker.rung.store(false, Ordering::Release);
-                worker::work(&brain.inner, session, &worker.bell).await;
+                let work = AssertUnwindSafe(worker::work(&brain.inner, session, &worker.bell)).catch_unwind();
+                let failed = work.await.unwrap_or_else(|_| {
+                    tracing::error!(%session, "a defect: the session's work panicked");
+                    true
+                });
+                if failed {
+                    tokio::select! {
+                        () = brain.inner.stop.cancelled() => {}
+                        () = tokio::time::sleep(AGAIN) => {}
+                    }
+                }
                 let mut workers = brain.inner.workers.lock();
                 // A ring that came after the last look must not be lost with the worker.
-                if brain.inner.stop.is_cancelled() || !worker.rung.load(Ordering::Acquire) {
+                let idle = !failed && !worker.rung.load(Ordering::Acquire);
+                if idle || brain.inner.stop.is_cancelled() {
                     workers.remove(&session);
                     return;
                 }
             }
         });
-    }
-
-    /// No session is deleted under a worker.
-    pub fn is_working_on(&self, session: SessionId) -> bool {
-        self.inner.workers.lock().contains_key(&session)
     }
 
     /// Removes the session's sandbox, if it has one.
@@ -147,6 +158,9 @@ impl Brain {
     }
 
     async fn keep_house(&self) {
+        if let Err(error) = self.inner.hands.prepare().await {
+            tracing::error!(%error, "no sandbox can be made on this machine; `stead doctor` says more. Sessions without tools work");
+        }
         self.attach_hands().await;
         loop {
             tokio::select! {

@@ -29,11 +29,13 @@ pub(crate) async fn collect(sessions: &Sessions, live: &Live, hand: Arc<dyn Hand
     let mut collected = 0;
     for entry in entries.into_iter().take(MAX_FILES) {
         let earlier = known.remove(&entry.path);
-        let same = earlier.as_ref().is_some_and(|(_, output)| output.size == entry.size && output.modified == entry.modified);
+        let same =
+            earlier.as_ref().is_some_and(|(_, output)| output.size == entry.size && output.modified == entry.modified);
         if same || entry.size > MAX_SIZE {
             continue;
         }
-        let Some(name) = entry.path.rsplit('/').next().filter(|name| name_fault(name).is_none()).map(str::to_owned) else {
+        let Some(name) = entry.path.rsplit('/').next().filter(|name| name_fault(name).is_none()).map(str::to_owned)
+        else {
             tracing::warn!(session = %live.id, path = entry.path, "the file's name cannot be a file's name; it is left in the sandbox");
             continue;
         };
@@ -107,7 +109,11 @@ fn chunks(hand: Arc<dyn Hand>, path: String) -> impl futures::Stream<Item = std:
 }
 
 /// The files that were collected before, by path.
-async fn outputs(sessions: &Sessions, workspace: WorkspaceId, session: SessionId) -> store::Result<HashMap<String, (String, Output)>> {
+async fn outputs(
+    sessions: &Sessions,
+    workspace: WorkspaceId,
+    session: SessionId,
+) -> store::Result<HashMap<String, (String, Output)>> {
     let filter = Filter { parent: Some(session.to_string()), ..Filter::default() };
     let query = Query { workspace, kind: Kind::File, filter, order: Order::OldestFirst, after: None, limit: MAX_FILES };
     let files = sessions.store.query(query).await?;

@@ -36,7 +36,8 @@ impl HandsOf {
         let name = live.id.to_string();
         self.attached.lock().remove(&live.id);
         let staging = self.staging.join(&name);
-        let uploads = self.stage(live, &staging).await.map_err(|error| format!("the input files cannot be laid out: {error}"))?;
+        let uploads =
+            self.stage(live, &staging).await.map_err(|error| format!("the input files cannot be laid out: {error}"))?;
         let spec = Spec { name, uploads, limits: self.limits };
         let hand = self.sandbox.provision(&spec, epoch).await.map_err(|error| error.to_string());
         if !spec.uploads.is_empty() {
@@ -78,6 +79,11 @@ impl HandsOf {
         self.sandbox.destroy(&session.to_string()).await
     }
 
+    /// Gets ready what all sandboxes share, and tries one.
+    pub(crate) async fn prepare(&self) -> Result<(), hands::ProvisionError> {
+        self.sandbox.prepare().await
+    }
+
     /// The names of all sandboxes on this node, live or dead.
     pub(crate) async fn names(&self) -> Vec<String> {
         self.sandbox.names().await
@@ -85,7 +91,12 @@ impl HandsOf {
 }
 
 /// Runs one call, for as long as it takes.
-pub(crate) async fn execute(hand: Arc<dyn Hand>, call: EventId, name: String, input: Arc<Map<String, Value>>) -> Result<Outcome, Lost> {
+pub(crate) async fn execute(
+    hand: Arc<dyn Hand>,
+    call: EventId,
+    name: String,
+    input: Arc<Map<String, Value>>,
+) -> Result<Outcome, Lost> {
     let input = Arc::unwrap_or_clone(input);
     hand.execute(Execute { call: call.to_string(), tool: name, input }).await
 }

@@ -86,7 +86,7 @@ impl Sessions {
     /// The session, folded as far as this process knows its log.
     pub async fn open(&self, id: SessionId) -> store::Result<Arc<Live>> {
         if let Some(live) = self.warm.lock().get(&id) {
-            *live.used.lock() = self.instant();
+            *live.used.lock() = Instant::now();
             return Ok(live.clone());
         }
         let head = self.store.head(id).await?;
@@ -95,11 +95,12 @@ impl Sessions {
         let mut rows = self.store.rows(id, 0, BATCH).await?.into_iter();
         let first = rows.next().ok_or(Error::NotFound)?;
         let first = Row::load(&first, |_| None).map_err(|error| Error::Failed(error.to_string()))?;
-        let state = State::begin(&first).ok_or_else(|| Error::Failed(format!("the log of {id} does not begin with its creation")))?;
+        let state = State::begin(&first)
+            .ok_or_else(|| Error::Failed(format!("the log of {id} does not begin with its creation")))?;
         let mut folded = Folded { state, transcript: Transcript::default() };
         folded.take(rows.as_slice())?;
         self.catch_up(id, &mut folded).await?;
-        let used = Mutex::new(self.instant());
+        let used = Mutex::new(Instant::now());
         let live = Live { id, workspace: head.workspace, record, folded: tokio::sync::Mutex::new(folded), used };
         Ok(self.keep(Arc::new(live)))
     }
@@ -107,17 +108,12 @@ impl Sessions {
     /// Makes a session known that was just created.
     pub fn adopt(&self, id: SessionId, workspace: WorkspaceId, record: SessionRecord, state: State) {
         let folded = Folded { state, transcript: Transcript::default() };
-        let used = Mutex::new(self.instant());
+        let used = Mutex::new(Instant::now());
         self.keep(Arc::new(Live { id, workspace, record, folded: tokio::sync::Mutex::new(folded), used }));
     }
 
     pub fn forget(&self, id: SessionId) {
         self.warm.lock().remove(&id);
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "only ages of cache entries; no decision depends on it")]
-    fn instant(&self) -> Instant {
-        Instant::now()
     }
 
     fn keep(&self, live: Arc<Live>) -> Arc<Live> {
@@ -133,7 +129,7 @@ impl Sessions {
 
     /// Forgets what has not been used for a while.
     pub fn cool(&self) {
-        let now = self.instant();
+        let now = Instant::now();
         self.warm.lock().retain(|_, live| now.duration_since(*live.used.lock()) < COLD || Arc::strong_count(live) > 1);
     }
 
@@ -168,10 +164,11 @@ impl Sessions {
         mut decide: impl FnMut(&State, &mut dyn Stamp) -> Result<Write<T>, E>,
     ) -> Result<(T, Appended), WriteError<E>> {
         let mut folded = live.folded.lock().await;
-        *live.used.lock() = self.instant();
+        *live.used.lock() = Instant::now();
         loop {
             let mut moment = Moment { now: self.clock.now(), rng: &*self.rng };
-            let Write { rows, lease, changes, value } = decide(&folded.state, &mut moment).map_err(WriteError::Refused)?;
+            let Write { rows, lease, changes, value } =
+                decide(&folded.state, &mut moment).map_err(WriteError::Refused)?;
             if rows.is_empty() && changes.is_empty() && lease == Lease::None {
                 return Ok((value, Appended { head: folded.state.head, epoch: 0 }));
             }
@@ -192,7 +189,9 @@ impl Sessions {
                     folded.state = next;
                     rows.iter().for_each(|row| folded.transcript.push(row));
                     // Still under the lock: watchers get the rows of a session in their order.
-                    self.bus.publish(live.id, || rows.iter().zip(&stored).map(|(row, stored)| Published::new(row, stored)).collect());
+                    self.bus.publish(live.id, || {
+                        rows.iter().zip(&stored).map(|(row, stored)| Published::new(row, stored)).collect()
+                    });
                     return Ok((value, appended));
                 }
                 Err(Error::Conflict { .. }) => self.catch_up(live.id, &mut folded).await?,

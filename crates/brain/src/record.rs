@@ -1,11 +1,11 @@
 //! What the documents of this crate's resources hold.
 
 use serde::{Deserialize, Serialize};
+use wire::EnvironmentId;
 use wire::agent::Snapshot;
 use wire::file::File;
 use wire::read::Metadata;
 use wire::session::Resource;
-use wire::EnvironmentId;
 
 /// A session's document: what does not change with its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -62,7 +62,8 @@ impl Routes {
 
     /// For the message that refuses an unknown model.
     pub fn names(&self) -> Vec<String> {
-        let names = |route: &Arc<Route>| if route.only.is_empty() { vec![route.pattern.clone()] } else { route.only.clone() };
+        let names =
+            |route: &Arc<Route>| if route.only.is_empty() { vec![route.pattern.clone()] } else { route.only.clone() };
         self.routes.iter().flat_map(|(_, route)| names(route)).collect()
     }
 }

@@ -17,13 +17,17 @@ use wire::{EventId, SessionId};
 use crate::brain::Inner;
 use crate::live::{Live, Write, WriteError};
 
-/// Works on the session until it rests, the lease is lost, or the node stops.
-pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) {
+/// Works on the session until it rests, the lease is lost, or the node stops. Says whether it ended in an error of ours, and
+/// must be taken up again.
+pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) -> bool {
     let live = match brain.sessions.open(session).await {
         Ok(live) => live,
         // Deleted between the ring and now.
-        Err(Error::NotFound) => return,
-        Err(error) => return tracing::error!(%session, %error, "the session could not be read"),
+        Err(Error::NotFound) => return false,
+        Err(error) => {
+            tracing::error!(%session, %error, "the session could not be read");
+            return true;
+        }
     };
     let mut run = Run {
         brain: brain.clone(),
@@ -34,10 +38,13 @@ pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) 
         hand: HandState::Unknown,
         waiting: Vec::new(),
     };
-    match run.to_rest(bell).await {
-        Ok(()) | Err(Error::Fenced { .. } | Error::NotFound) => {}
-        // The lease stays ours; the node's next look takes the session up again.
-        Err(error) => tracing::error!(%session, %error, "the session's work stopped"),
+    match run.until_rest(bell).await {
+        Ok(()) | Err(Error::Fenced { .. } | Error::NotFound) => false,
+        // The lease stays ours, so nobody else will come.
+        Err(error) => {
+            tracing::error!(%session, %error, "the session's work stopped");
+            true
+        }
     }
 }
 
@@ -70,7 +77,11 @@ struct Pending {
 /// What ends of what is under way.
 enum Ended {
     Asked(Input),
-    Tool { call: EventId, outcome: Result<hands::Outcome, hands::Lost>, name: String },
+    Tool {
+        call: EventId,
+        outcome: Result<hands::Outcome, hands::Lost>,
+        name: String,
+    },
     Provisioned(Result<Arc<dyn Hand>, String>),
     Adopted(Result<Arc<dyn Hand>, hands::Lost>),
     RetryDue,
@@ -80,7 +91,7 @@ enum Ended {
 }
 
 impl Run {
-    async fn to_rest(&mut self, bell: &Notify) -> store::Result<()> {
+    async fn until_rest(&mut self, bell: &Notify) -> store::Result<()> {
         let mut next = self.step(Input::Taken, true).await?;
         loop {
             if next.rest {
@@ -104,7 +115,12 @@ impl Run {
             // A claim without work would only have to be released again.
             if claims && !state.is_runnable() {
                 let value = Step { rows: Vec::new(), actions: Vec::new(), rest: true };
-                return Ok::<_, std::convert::Infallible>(Write { rows: Vec::new(), lease: Lease::None, changes: Vec::new(), value });
+                return Ok::<_, std::convert::Infallible>(Write {
+                    rows: Vec::new(),
+                    lease: Lease::None,
+                    changes: Vec::new(),
+                    value,
+                });
             }
             let mut decided = step(state, input.clone(), flight, limits, stamp);
             let rows = std::mem::take(&mut decided.rows);
@@ -132,7 +148,12 @@ impl Run {
     async fn release(&mut self) -> store::Result<()> {
         let epoch = self.epoch;
         let decide = |_: &session::State, _: &mut dyn session::Stamp| {
-            Ok::<_, std::convert::Infallible>(Write { rows: Vec::new(), lease: Lease::Release { epoch }, changes: Vec::new(), value: () })
+            Ok::<_, std::convert::Infallible>(Write {
+                rows: Vec::new(),
+                lease: Lease::Release { epoch },
+                changes: Vec::new(),
+                value: (),
+            })
         };
         match self.brain.sessions.write(&self.live, decide).await {
             Ok(_) => Ok(()),

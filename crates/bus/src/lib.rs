@@ -1,4 +1,4 @@
-//! The live tail: what was appended, to whoever watches, and doorbells to whoever works.
+//! The live tail: what was appended, to whoever watches.
 //!
 //! Rows are published after their commit, previews whenever; both in order, through one bounded queue per watcher. A watcher
 //! that is too slow loses its queue, not data: it is told so, and reads the log from where it was. Losing the bus costs

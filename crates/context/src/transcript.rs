@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use model::{Block, Message, Role, ToolUse};
 use serde_json::value::{RawValue, to_raw_value};
 use session::{Entry, Hidden, Note, Row};
+use wire::EventId;
 use wire::content::Content;
 use wire::event::Event;
-use wire::EventId;
 
 /// Everything the model has been told and has said. Grows by [`Transcript::push`], one row at a time, in order.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +62,9 @@ impl Transcript {
                 let (id, name, input) = (provider_id.clone(), name.clone(), input.clone());
                 self.items.push(Item::Assistant(Block::ToolUse(ToolUse { id, name, input, malformed: None })));
             }
-            (Event::AgentToolResult { tool_use_id, content, is_error }, _) => self.result(*tool_use_id, content, *is_error),
+            (Event::AgentToolResult { tool_use_id, content, is_error }, _) => {
+                self.result(*tool_use_id, content, *is_error)
+            }
             (Event::UserCustomToolResult { custom_tool_use_id, content, is_error }, _) => {
                 self.result(*custom_tool_use_id, content, *is_error);
             }

@@ -53,15 +53,32 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub enum Reply {
-    Welcome { version: u32, incarnation: String },
-    Done { outcome: Outcome },
-    Journal { found: Vec<Found> },
-    Entries { entries: Vec<Entry>, truncated: bool },
-    Chunk { data: String, eof: bool },
+    Welcome {
+        version: u32,
+        incarnation: String,
+    },
+    Done {
+        outcome: Outcome,
+    },
+    Journal {
+        found: Vec<Found>,
+    },
+    Entries {
+        entries: Vec<Entry>,
+        truncated: bool,
+    },
+    Chunk {
+        data: String,
+        eof: bool,
+    },
     Ok,
     /// The epoch is lower than one already seen: whoever asks is no longer this session's brain.
-    Fenced { epoch: u64 },
-    Refused { message: String },
+    Fenced {
+        epoch: u64,
+    },
+    Refused {
+        message: String,
+    },
 }
 
 /// A call's end, as the model will see it.
@@ -85,11 +102,19 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
-    Text { text: String },
+    Text {
+        text: String,
+    },
     /// Standard base64.
-    Image { media_type: String, data: String },
+    Image {
+        media_type: String,
+        data: String,
+    },
     /// Standard base64; PDF only.
-    Document { media_type: String, data: String },
+    Document {
+        media_type: String,
+        data: String,
+    },
 }
 
 /// What the journal knows of a call.
@@ -98,7 +123,9 @@ pub enum Content {
 pub enum Found {
     NeverReceived,
     Running,
-    Finished { outcome: Outcome },
+    Finished {
+        outcome: Outcome,
+    },
     /// Started by an earlier incarnation of the daemon, which did not live to record an end.
     Unknown,
 }

@@ -46,6 +46,9 @@ pub struct Address {
 /// idempotent, and leaves neither process nor file behind.
 #[async_trait]
 pub trait Sandbox: Send + Sync {
+    /// Gets ready what all sandboxes share, and tries whether one can be made: a backend is not trusted to work because it
+    /// is there.
+    async fn prepare(&self) -> Result<(), ProvisionError>;
     async fn provision(&self, spec: &Spec, epoch: u64) -> Result<Box<dyn Hand>, ProvisionError>;
     async fn adopt(&self, address: &Address, epoch: u64) -> Result<Box<dyn Hand>, Lost>;
     async fn destroy(&self, name: &str) -> std::io::Result<()>;

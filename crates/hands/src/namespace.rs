@@ -119,6 +119,10 @@ impl Namespace {
 
 #[async_trait]
 impl Sandbox for Namespace {
+    async fn prepare(&self) -> Result<(), ProvisionError> {
+        self.self_test().await
+    }
+
     async fn provision(&self, spec: &Spec, epoch: u64) -> Result<Box<dyn Hand>, ProvisionError> {
         let failed = |error: io::Error| ProvisionError::Failed(error.to_string());
         self.watchdog.forget(&spec.name);
@@ -144,7 +148,11 @@ impl Sandbox for Namespace {
     async fn destroy(&self, name: &str) -> io::Result<()> {
         self.watchdog.forget(name);
         let name = name.to_owned();
-        self.blocking(move |shared| Directory::of(shared.data_dir(), &name)?.destroy()).await?
+        self.blocking(move |shared| {
+            let _alone = shared.alone(&name);
+            Directory::of(shared.data_dir(), &name)?.destroy()
+        })
+        .await?
     }
 
     async fn names(&self) -> Vec<String> {

@@ -1,9 +1,9 @@
 //! The API's own changes to a session: its creation, its update, its archiving.
 
+use wire::ThreadId;
 use wire::event::Event;
 use wire::read::Metadata;
 use wire::session::Status;
-use wire::ThreadId;
 
 use crate::admit::{Refusal, admit_all};
 use crate::row::{Entry, Note, Row};
@@ -12,7 +12,12 @@ use crate::writer::{Stamp, Writer};
 use wire::event::ClientEvent;
 
 /// The rows of a new session, with the events that its creator sends along.
-pub fn create(agent_name: &str, thread: ThreadId, events: Vec<ClientEvent>, stamp: &mut dyn Stamp) -> Result<(State, Vec<Row>), Refusal> {
+pub fn create(
+    agent_name: &str,
+    thread: ThreadId,
+    events: Vec<ClientEvent>,
+    stamp: &mut dyn Stamp,
+) -> Result<(State, Vec<Row>), Refusal> {
     let entry = Entry::Note(Note::Created { agent_name: agent_name.to_owned() });
     let first = Row { position: 1, id: stamp.event_id(), thread, at: stamp.now(), entry };
     let Some(state) = State::begin(&first) else {
@@ -27,7 +32,12 @@ pub fn create(agent_name: &str, thread: ThreadId, events: Vec<ClientEvent>, stam
 }
 
 /// The row that tells of an update: only what changed, and no row if nothing did.
-pub fn update(state: &State, title: Option<Option<String>>, metadata: Option<Metadata>, stamp: &mut dyn Stamp) -> Vec<Row> {
+pub fn update(
+    state: &State,
+    title: Option<Option<String>>,
+    metadata: Option<Metadata>,
+    stamp: &mut dyn Stamp,
+) -> Vec<Row> {
     if title.is_none() && metadata.is_none() {
         return Vec::new();
     }
@@ -55,4 +65,3 @@ pub fn archive(state: &State, stamp: &mut dyn Stamp) -> Result<Vec<Row>, Refusal
     writer.event(state.primary, Event::SessionStatusTerminated {});
     Ok(writer.rows())
 }
-

@@ -217,7 +217,9 @@ impl State {
             Event::SessionStatusTerminated {} => self.set_status(Status::Terminated, row.at),
             _ => {}
         }
-        if let (Event::SpanModelRequestEnd { is_error: false, .. }, Some(Hidden::Request { tokens, cost, .. })) = (event, hidden) {
+        if let (Event::SpanModelRequestEnd { is_error: false, .. }, Some(Hidden::Request { tokens, cost, .. })) =
+            (event, hidden)
+        {
             self.totals.add(tokens, *cost);
         }
         if let Some(thread) = self.threads.get_mut(&row.thread) {
@@ -280,13 +282,27 @@ impl Thread {
                     (Some(refusal), _) => CallState::Refused(refusal),
                     (None, Permission::Allow) => CallState::Ready,
                     (None, Permission::Ask) => CallState::Asked,
-                    (None, Permission::Deny) => CallState::Refused(format!("Permission to use {name} has been denied.")),
+                    (None, Permission::Deny) => {
+                        CallState::Refused(format!("Permission to use {name} has been denied."))
+                    }
                 };
-                self.calls.push(Call { id: row.id, name: name.clone(), input: Arc::new(input.clone()), custom: false, state });
+                self.calls.push(Call {
+                    id: row.id,
+                    name: name.clone(),
+                    input: Arc::new(input.clone()),
+                    custom: false,
+                    state,
+                });
             }
             Event::AgentCustomToolUse { name, input } => {
                 let state = refusal(hidden).map_or(CallState::Asked, CallState::Refused);
-                self.calls.push(Call { id: row.id, name: name.clone(), input: Arc::new(input.clone()), custom: true, state });
+                self.calls.push(Call {
+                    id: row.id,
+                    name: name.clone(),
+                    input: Arc::new(input.clone()),
+                    custom: true,
+                    state,
+                });
             }
             Event::UserToolConfirmation { tool_use_id, result, deny_message } => {
                 if let Some(call) = self.calls.iter_mut().find(|call| call.id == *tool_use_id) {

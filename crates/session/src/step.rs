@@ -29,11 +29,19 @@ pub enum Input {
     Arrived,
     Answered(Answer),
     Failed(Failed),
-    ToolEnded { call: EventId, content: Vec<Content>, is_error: bool },
+    ToolEnded {
+        call: EventId,
+        content: Vec<Content>,
+        is_error: bool,
+    },
     /// A sandbox is up.
-    Provisioned { address: String },
+    Provisioned {
+        address: String,
+    },
     /// The sandbox is gone.
-    HandLost { reason: String },
+    HandLost {
+        reason: String,
+    },
     RetryDue,
     /// What the sandbox left for the user has been collected.
     Collected,
@@ -92,15 +100,35 @@ impl Flight {
 /// What the brain is to do. Every action names its thread.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    Ask { thread: ThreadId },
-    Run { thread: ThreadId, call: EventId, name: String, input: Arc<Map<String, Value>> },
+    Ask {
+        thread: ThreadId,
+    },
+    Run {
+        thread: ThreadId,
+        call: EventId,
+        name: String,
+        input: Arc<Map<String, Value>>,
+    },
     /// Find out what became of a call that another brain may have started.
-    Recover { thread: ThreadId, call: EventId, name: String, input: Arc<Map<String, Value>> },
+    Recover {
+        thread: ThreadId,
+        call: EventId,
+        name: String,
+        input: Arc<Map<String, Value>>,
+    },
     /// Stop whatever is under way, and these calls wherever they run; their outcomes are not wanted any more.
-    Abort { thread: ThreadId, calls: Vec<EventId> },
-    Wait { thread: ThreadId, until: Timestamp },
+    Abort {
+        thread: ThreadId,
+        calls: Vec<EventId>,
+    },
+    Wait {
+        thread: ThreadId,
+        until: Timestamp,
+    },
     /// Collect what the sandbox left for the user.
-    Collect { thread: ThreadId },
+    Collect {
+        thread: ThreadId,
+    },
 }
 
 /// Bounds of a turn.
@@ -156,9 +184,10 @@ fn phase(writer: &Writer<'_>, thread: ThreadId) -> Option<Phase> {
 }
 
 fn tool_ended(writer: &mut Writer<'_>, thread: ThreadId, call: EventId, content: Vec<Content>, is_error: bool) {
-    let open = writer.state.threads.get(&thread).is_some_and(|thread| {
-        thread.calls.iter().any(|other| other.id == call && other.state != CallState::Settled)
-    });
+    let open =
+        writer.state.threads.get(&thread).is_some_and(|thread| {
+            thread.calls.iter().any(|other| other.id == call && other.state != CallState::Settled)
+        });
     // A call that an interrupt has closed already has its result.
     if open {
         writer.event(thread, Event::AgentToolResult { tool_use_id: call, content, is_error });

@@ -79,7 +79,9 @@ pub(crate) struct Model {
     pub(crate) max_tokens: Option<u32>,
     /// Whether the provider takes an effort.
     pub(crate) effort: Option<bool>,
-    pub(crate) price: Option<Price>,
+    pub(crate) prices: Option<Prices>,
+    /// Tokens that question and answer may have together.
+    pub(crate) window: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +95,7 @@ pub(crate) enum Provider {
 /// US dollars per million tokens.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Price {
+pub(crate) struct Prices {
     pub(crate) input: f64,
     pub(crate) output: f64,
     /// A tenth of `input` if left out.
@@ -147,10 +149,6 @@ pub(crate) struct Flags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
-    /// Allow STEAD_SANDBOX=none: agents run as this user, on this machine, without any isolation
-    #[arg(long)]
-    #[serde(skip)]
-    i_know_this_is_unsafe: bool,
 }
 
 /// `STEAD_*` variables that are keys of the configuration.
@@ -169,15 +167,18 @@ impl Config {
             None => {}
         }
         // An empty variable is as good as none.
-        let set = |key: &figment::value::UncasedStr| std::env::var_os(format!("STEAD_{key}").to_uppercase()).is_some_and(|value| !value.is_empty());
-        figment = figment.merge(Env::prefixed("STEAD_").only(&VARIABLES).filter(set)).merge(Serialized::defaults(flags));
+        let set = |key: &figment::value::UncasedStr| {
+            std::env::var_os(format!("STEAD_{key}").to_uppercase()).is_some_and(|value| !value.is_empty())
+        };
+        figment =
+            figment.merge(Env::prefixed("STEAD_").only(&VARIABLES).filter(set)).merge(Serialized::defaults(flags));
         let mut config: Self = figment.extract().context("the configuration cannot be used")?;
-        config.check(flags)?;
+        config.check()?;
         config.data_dir = std::path::absolute(&config.data_dir).context("the data directory has no absolute path")?;
         Ok(config)
     }
 
-    fn check(&self, flags: &Flags) -> anyhow::Result<()> {
+    fn check(&self) -> anyhow::Result<()> {
         if self.database_url.is_some() {
             bail!("STEAD_DATABASE_URL is set, but this version of Stead stores everything in SQLite: unset it");
         }
@@ -186,10 +187,12 @@ impl Config {
         }
         match self.sandbox {
             SandboxKind::Namespace => Ok(()),
-            SandboxKind::None if !flags.i_know_this_is_unsafe => {
-                bail!("STEAD_SANDBOX=none lets agents do whatever this user can; it is refused without --i-know-this-is-unsafe")
+            SandboxKind::None => {
+                bail!("STEAD_SANDBOX=none lets agents do whatever this user can; this version of Stead refuses it")
             }
-            other => bail!("the sandbox {other:?} is not in this version of Stead: leave STEAD_SANDBOX unset for namespace"),
+            other => {
+                bail!("the sandbox {other:?} is not in this version of Stead: leave STEAD_SANDBOX unset for namespace")
+            }
         }
     }
 }

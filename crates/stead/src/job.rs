@@ -20,7 +20,7 @@ use show::Show;
 pub(crate) struct Arguments {
     /// What the agent is to do
     task: String,
-    /// Model id; the first of the configured providers' if left out, else the built-in script/demo
+    /// Model id; left out: one of the provider whose key is in the environment, else the built-in script/demo
     #[arg(long, env = "STEAD_MODEL")]
     model: Option<String>,
     /// A file that the agent gets, in /mnt/session/uploads; may be repeated
@@ -92,7 +92,10 @@ async fn drive(arguments: &Arguments, client: &Client) -> anyhow::Result<()> {
     let finished = match outcome {
         Ok(finished) => finished,
         Err(error) => {
-            client.post(&format!("/v1/sessions/{session}/events"), &json!({"events": [{"type": "user.interrupt"}]})).await.ok();
+            client
+                .post(&format!("/v1/sessions/{session}/events"), &json!({"events": [{"type": "user.interrupt"}]}))
+                .await
+                .ok();
             return Err(error);
         }
     };
@@ -111,7 +114,10 @@ async fn drive(arguments: &Arguments, client: &Client) -> anyhow::Result<()> {
 async fn prepare(arguments: &Arguments, client: &Client, model: &str, show: &mut Show) -> anyhow::Result<String> {
     let mut resources = Vec::new();
     for path in &arguments.files {
-        let name = path.file_name().and_then(|name| name.to_str()).with_context(|| format!("{} has no file name", path.display()))?;
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .with_context(|| format!("{} has no file name", path.display()))?;
         let bytes = tokio::fs::read(path).await.with_context(|| format!("{} cannot be read", path.display()))?;
         show.note(&format!("upload {name}, {} bytes", bytes.len()));
         let file = client.upload(name, bytes).await?;
@@ -121,9 +127,11 @@ async fn prepare(arguments: &Arguments, client: &Client, model: &str, show: &mut
         "name": "stead run", "model": model, "system": arguments.system, "tools": [{"type": "agent_toolset_20260401"}],
     });
     let agent = client.post("/v1/agents", &agent).await?;
-    let environment = client.post("/v1/environments", &json!({"name": "stead run", "config": {"type": "cloud"}})).await?;
+    let environment =
+        client.post("/v1/environments", &json!({"name": "stead run", "config": {"type": "cloud"}})).await?;
     let title: String = arguments.task.chars().take(80).collect();
-    let session = json!({"agent": agent["id"], "environment_id": environment["id"], "title": title, "resources": resources});
+    let session =
+        json!({"agent": agent["id"], "environment_id": environment["id"], "title": title, "resources": resources});
     let session = client.post("/v1/sessions", &session).await?;
     let id = session["id"].as_str().context("the server made a session without an id")?;
     show.note(&format!("session {id}"));
@@ -132,7 +140,8 @@ async fn prepare(arguments: &Arguments, client: &Client, model: &str, show: &mut
 
 /// Sends the task and shows what happens, until the session is idle. Returns why it stopped.
 async fn follow(arguments: &Arguments, client: &Client, session: &str, show: &mut Show) -> anyhow::Result<String> {
-    let mut stream = client.stream(&format!("/v1/sessions/{session}/events/stream?event_deltas[]=agent.message")).await?;
+    let mut stream =
+        client.stream(&format!("/v1/sessions/{session}/events/stream?event_deltas[]=agent.message")).await?;
     let message = json!({"events": [{"type": "user.message", "content": [{"type": "text", "text": arguments.task}]}]});
     client.post(&format!("/v1/sessions/{session}/events"), &message).await?;
     loop {
@@ -157,8 +166,11 @@ async fn download(arguments: &Arguments, client: &Client, session: &str) -> anyh
     let mut saved = Vec::new();
     for file in list["data"].as_array().into_iter().flatten().filter(|file| file["downloadable"] == Value::Bool(true)) {
         let (Some(id), Some(name)) = (file["id"].as_str(), file["filename"].as_str()) else { continue };
-        let name = name.rsplit('/').next().filter(|name| !name.is_empty() && *name != ".." && *name != ".").unwrap_or(id);
-        tokio::fs::create_dir_all(&arguments.out).await.with_context(|| format!("{} cannot be made", arguments.out.display()))?;
+        let name =
+            name.rsplit('/').next().filter(|name| !name.is_empty() && *name != ".." && *name != ".").unwrap_or(id);
+        tokio::fs::create_dir_all(&arguments.out)
+            .await
+            .with_context(|| format!("{} cannot be made", arguments.out.display()))?;
         let path = arguments.out.join(name);
         let size = client.download(&format!("/v1/files/{id}/content"), &path).await?;
         saved.push((path, size));

@@ -24,8 +24,15 @@ pub(crate) fn first(config: &Config) -> anyhow::Result<(String, bool)> {
     let rng = store::SystemRng;
     let key = format!("sk-stead-{:032x}{:032x}", rng.bits(), rng.bits());
     let mut options = File::options();
-    let mut opened = options.create_new(true).write(true).mode(0o600).open(&file).with_context(|| format!("{} cannot be made", file.display()))?;
-    writeln!(opened, "{key}").and_then(|()| opened.sync_all()).with_context(|| format!("{} cannot be written", file.display()))?;
+    let mut opened = options
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(&file)
+        .with_context(|| format!("{} cannot be made", file.display()))?;
+    writeln!(opened, "{key}")
+        .and_then(|()| opened.sync_all())
+        .with_context(|| format!("{} cannot be written", file.display()))?;
     Ok((key, true))
 }
 

@@ -6,6 +6,7 @@ mod key;
 mod models;
 mod server;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -42,8 +43,13 @@ fn main() -> anyhow::Result<()> {
     let quiet = matches!(arguments.command, Command::Run(_) | Command::Doctor(_));
     let default = if quiet { "error" } else { "info" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("STEAD_LOG").unwrap_or_else(|_| default.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime could not start")?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime could not start")?;
     let load = |flags: &config::Flags| config::Config::load(arguments.config.as_deref(), flags);
     match arguments.command {
         Command::Serve(ref flags) => runtime.block_on(server::serve(load(flags)?)),

@@ -9,9 +9,11 @@ use brain::{Route, Routes};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use model::script::Script;
-use model::{Client, Error, Event, Http, Key, Options, Request, SetupError, anthropic, openai_chat, openai_responses, script};
+use model::{
+    Client, Error, Event, Http, Key, Options, Request, SetupError, anthropic, openai_chat, openai_responses, script,
+};
 
-use crate::config::{Config, Model, Price, Provider};
+use crate::config::{Config, Model, Prices, Provider};
 
 const ANTHROPIC: &str = "https://api.anthropic.com";
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -32,10 +34,13 @@ pub(crate) fn routes(config: &Config) -> anyhow::Result<Routes> {
 }
 
 fn route(model: &Model, http: &Http) -> anyhow::Result<Route> {
-    let key = match &model.api_key_env {
-        Some(name) => Some(variable(name).with_context(|| format!("the model route {} wants its key in {name}, which is not set", model.r#match))?),
-        None => None,
-    };
+    let key =
+        match &model.api_key_env {
+            Some(name) => Some(variable(name).with_context(|| {
+                format!("the model route {} wants its key in {name}, which is not set", model.r#match)
+            })?),
+            None => None,
+        };
     let base_url = model.base_url.clone().unwrap_or_else(|| match model.provider {
         Provider::Anthropic => ANTHROPIC.into(),
         Provider::OpenaiChat | Provider::OpenaiResponses => OPENAI.into(),
@@ -43,10 +48,11 @@ fn route(model: &Model, http: &Http) -> anyhow::Result<Route> {
     let takes_effort = model.effort.unwrap_or(model.base_url.is_none());
     Ok(Route {
         pattern: model.r#match.clone(),
-        client: client(model.provider, base_url, key, http).with_context(|| format!("the model route {}", model.r#match))?,
+        client: client(model.provider, base_url, key, http)
+            .with_context(|| format!("the model route {}", model.r#match))?,
         model: model.model.clone(),
-        price: model.price.as_ref().map(price),
-        max_tokens: model.max_tokens.unwrap_or(MAX_TOKENS),
+        price: model.prices.as_ref().map(price),
+        max_tokens: model.max_tokens.unwrap_or(MAX_TOKENS).min(model.window.unwrap_or(u32::MAX)),
         takes_effort,
         only: Vec::new(),
     })
@@ -74,7 +80,12 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn client(provider: Provider, base_url: String, key: Option<String>, http: &Http) -> Result<Arc<dyn Client>, SetupError> {
+fn client(
+    provider: Provider,
+    base_url: String,
+    key: Option<String>,
+    http: &Http,
+) -> Result<Arc<dyn Client>, SetupError> {
     let options = Options::new(http.clone(), base_url).with_key(key.map(Key::new));
     Ok(match provider {
         Provider::Anthropic => Arc::new(anthropic::Anthropic::new(options)?),
@@ -83,7 +94,7 @@ fn client(provider: Provider, base_url: String, key: Option<String>, http: &Http
     })
 }
 
-fn price(price: &Price) -> brain::Price {
+fn price(price: &Prices) -> brain::Price {
     // Dollars to millionths of a dollar: exact for any price that a provider writes down.
     let micro = |dollars: f64| (dollars * 1_000_000.0).round() as u64;
     brain::Price {
@@ -96,7 +107,7 @@ fn price(price: &Price) -> brain::Price {
 
 /// `script/<name>` is always the scripted model.
 fn scripts(dir: Option<PathBuf>) -> Route {
-    let mut only: Vec<String> = script::builtin_names().into_iter().map(|name| format!("script/{name}")).collect();
+    let mut only: Vec<String> = script::builtin_names().map(|name| format!("script/{name}")).collect();
     only.extend(dir.as_deref().map(names).unwrap_or_default());
     Route {
         pattern: "script/*".into(),
@@ -111,7 +122,12 @@ fn scripts(dir: Option<PathBuf>) -> Route {
 
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let name = |path: PathBuf| path.extension().is_some_and(|end| end == "yaml").then(|| path.file_stem()?.to_str().map(str::to_owned)).flatten();
+    let name = |path: PathBuf| {
+        path.extension()
+            .is_some_and(|end| end == "yaml")
+            .then(|| path.file_stem()?.to_str().map(str::to_owned))
+            .flatten()
+    };
     entries.filter_map(|entry| name(entry.path())).map(|name| format!("script/{name}")).collect()
 }
 

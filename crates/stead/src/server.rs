@@ -1,6 +1,7 @@
 //! The server: its parts put together, started and stopped.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub(crate) enum StartError {
 impl Server {
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
         let data_dir = &config.data_dir;
-        std::fs::create_dir_all(data_dir).with_context(|| format!("the data directory {} cannot be made", data_dir.display()))?;
+        make_private(data_dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
         let store = Arc::new(SqliteStore::open(data_dir, clock.clone())?);
@@ -86,7 +87,9 @@ impl Server {
         };
         let bus = Bus::default();
         let brain = Brain::new(Parts { store, bus, clock, rng, routes, hands: Arc::new(sandbox) }, options);
-        let listener = TcpListener::bind(config.listen).await.with_context(|| format!("{} cannot be listened on", config.listen))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("{} cannot be listened on", config.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
         Place { url: format!("http://{address}") }.write(data_dir)?;
         brain.start().await.context("the brain could not start")?;
@@ -117,6 +120,12 @@ impl Server {
     }
 }
 
+/// Conversations are in it: nobody else on the machine is to read them.
+fn make_private(data_dir: &Path) -> anyhow::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
+    made.with_context(|| format!("the data directory {} cannot be made", data_dir.display()))
+}
+
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -137,7 +146,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn doctor(config: Config) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&config.data_dir)?;
+    make_private(&config.data_dir)?;
     let sandbox = Namespace::new(namespace::Options { data_dir: config.data_dir.clone() });
     println!("{}", sandbox.doctor().await);
     Ok(())

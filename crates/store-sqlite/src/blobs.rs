@@ -27,7 +27,11 @@ impl SqliteStore {
 
 #[async_trait]
 impl Blobs for SqliteStore {
-    async fn put(&self, workspace: WorkspaceId, mut bytes: BoxStream<'static, std::io::Result<Bytes>>) -> Result<(BlobId, u64)> {
+    async fn put(
+        &self,
+        workspace: WorkspaceId,
+        mut bytes: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> Result<(BlobId, u64)> {
         let mut file = tempfile::NamedTempFile::new_in(&self.blobs).map_err(failed)?;
         let mut digest = Sha256::new();
         let mut size = 0;

@@ -163,7 +163,10 @@ impl Catalog for SqliteStore {
 
     async fn set(&self, name: &str, value: &str) -> Result<()> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        let sql = "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        self.writer.write(move |transaction, _| transaction.execute(sql, [name, value]).map(|_| ()).map_err(failed)).await
+        let sql =
+            "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.writer
+            .write(move |transaction, _| transaction.execute(sql, [name, value]).map(|_| ()).map_err(failed))
+            .await
     }
 }

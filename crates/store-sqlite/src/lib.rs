@@ -36,7 +36,9 @@ pub enum OpenError {
     Directory { path: PathBuf, source: std::io::Error },
     #[error("the database cannot be opened: {0}")]
     Database(#[from] rusqlite::Error),
-    #[error("the database is of schema {found}, newer than the {known} of this version of Stead: use the version that wrote it, or a later one")]
+    #[error(
+        "the database is of schema {found}, newer than the {known} of this version of Stead: use the version that wrote it, or a later one"
+    )]
     Newer { found: u32, known: u32 },
 }
 

@@ -20,7 +20,8 @@ impl Lock {
     pub(crate) fn take(data_dir: &Path) -> Result<Self, Locked> {
         let locked = || Locked(data_dir.to_owned());
         let path = data_dir.join("lock");
-        let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(|_| locked())?;
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(|_| locked())?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| locked())?;
         // For people who look; nothing reads it.
         let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));

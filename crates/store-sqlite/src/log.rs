@@ -19,7 +19,8 @@ struct Header {
 fn header(transaction: &Transaction<'_>, session: &str) -> Result<Header> {
     let sql = "SELECT head, epoch, lease_owner FROM sessions WHERE id = ?";
     let mut statement = transaction.prepare_cached(sql).map_err(failed)?;
-    let found = statement.query_row([session], |row| Ok(Header { head: row.get(0)?, epoch: row.get(1)?, owner: row.get(2)? }));
+    let found =
+        statement.query_row([session], |row| Ok(Header { head: row.get(0)?, epoch: row.get(1)?, owner: row.get(2)? }));
     found.optional().map_err(failed)?.ok_or(Error::NotFound)
 }
 
@@ -41,7 +42,8 @@ fn append(transaction: &Transaction<'_>, append: Append) -> Result<Appended> {
     }
     insert(transaction, &session, &append.rows)?;
     let head = head + append.rows.len() as u64;
-    let sql = "UPDATE sessions SET head = ?, epoch = ?, lease_owner = ?, status = ?, runnable = ?, summary = ? WHERE id = ?";
+    let sql =
+        "UPDATE sessions SET head = ?, epoch = ?, lease_owner = ?, status = ?, runnable = ?, summary = ? WHERE id = ?";
     let summary = serde_json::to_string(&append.summary).map_err(failed)?;
     let values = params![head, epoch, owner, append.summary.status.name(), append.runnable, summary, session];
     transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed)?;
@@ -210,7 +212,9 @@ impl SessionLog for SqliteStore {
     async fn reclaim(&self) -> Result<u64> {
         // The lock on the data directory proves that every owner of before is dead.
         let sql = "UPDATE sessions SET lease_owner = NULL WHERE lease_owner IS NOT NULL";
-        self.writer.write(move |transaction, _| transaction.execute(sql, []).map(|count| count as u64).map_err(failed)).await
+        self.writer
+            .write(move |transaction, _| transaction.execute(sql, []).map(|count| count as u64).map_err(failed))
+            .await
     }
 
     async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()> {
@@ -219,7 +223,11 @@ impl SessionLog for SqliteStore {
                    ON CONFLICT (session, key) DO UPDATE SET position = max(position, excluded.position)";
         let write = move |transaction: &Transaction<'_>, _| {
             let values = params![session.to_string(), key, position];
-            transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map(|_| ()).map_err(failed)
+            transaction
+                .prepare_cached(sql)
+                .and_then(|mut statement| statement.execute(values))
+                .map(|_| ())
+                .map_err(failed)
         };
         self.writer.write(write).await
     }
@@ -251,7 +259,11 @@ impl SessionLog for SqliteStore {
             if runnable {
                 return Err(Error::InUse);
             }
-            for sql in ["DELETE FROM log WHERE session = ?", "DELETE FROM coverage WHERE session = ?", "DELETE FROM sessions WHERE id = ?"] {
+            for sql in [
+                "DELETE FROM log WHERE session = ?",
+                "DELETE FROM coverage WHERE session = ?",
+                "DELETE FROM sessions WHERE id = ?",
+            ] {
                 transaction.execute(sql, [&id]).map_err(failed)?;
             }
             let sql = "DELETE FROM documents WHERE workspace = ?1 AND (kind = 'session' AND id = ?2 OR kind = 'file' AND parent = ?2)";

@@ -35,7 +35,8 @@ impl Writer {
     pub(crate) fn start(connection: Connection, clock: Arc<dyn Clock>) -> Self {
         let (queue, work) = channel();
         // Ends by itself when the last sender is dropped. If it cannot start, every write fails with a closed queue.
-        let started = std::thread::Builder::new().name("sqlite-writer".into()).spawn(move || run(connection, &work, &*clock));
+        let started =
+            std::thread::Builder::new().name("sqlite-writer".into()).spawn(move || run(connection, &work, &*clock));
         if let Err(error) = started {
             tracing::error!(%error, "the database's writer thread did not start");
         }

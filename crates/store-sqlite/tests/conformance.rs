@@ -1,5 +1,7 @@
 //! The embedded store keeps the law, and what it has acknowledged survives a process that ends without a word.
 
+#![allow(clippy::unwrap_used, reason = "how a test fails")]
+
 use std::cell::RefCell;
 use std::sync::Arc;
 

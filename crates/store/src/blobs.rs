@@ -15,7 +15,11 @@ pub struct BlobId(pub String);
 #[async_trait]
 pub trait Blobs: Send + Sync {
     /// Takes the bytes as they come. A stream that fails leaves nothing.
-    async fn put(&self, workspace: WorkspaceId, bytes: BoxStream<'static, std::io::Result<Bytes>>) -> Result<(BlobId, u64)>;
+    async fn put(
+        &self,
+        workspace: WorkspaceId,
+        bytes: BoxStream<'static, std::io::Result<Bytes>>,
+    ) -> Result<(BlobId, u64)>;
     async fn read(&self, workspace: WorkspaceId, id: &BlobId) -> Result<BoxStream<'static, std::io::Result<Bytes>>>;
     /// Copies the bytes to a new file of the host.
     async fn export(&self, workspace: WorkspaceId, id: &BlobId, to: &std::path::Path) -> Result<()>;

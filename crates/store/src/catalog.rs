@@ -53,7 +53,11 @@ pub enum Change {
     /// Refused with `Stale` unless the stored version is one below the document's.
     Update(Document),
     /// Refused with `InUse` if any document refers to it.
-    Delete { workspace: WorkspaceId, kind: Kind, id: String },
+    Delete {
+        workspace: WorkspaceId,
+        kind: Kind,
+        id: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,7 +104,7 @@ pub trait Catalog: Send + Sync {
     async fn apply(&self, changes: Vec<Change>) -> Result<()>;
     async fn get(&self, workspace: WorkspaceId, kind: Kind, id: &str) -> Result<Listed>;
     async fn query(&self, query: Query) -> Result<Vec<Listed>>;
-    /// Small values of the installation itself, such as the digest of its first key.
+    /// Small values of the installation itself.
     async fn setting(&self, name: &str) -> Result<Option<String>>;
     async fn set(&self, name: &str, value: &str) -> Result<()>;
 }

@@ -12,11 +12,14 @@ pub fn described(name: &str) -> Option<model::Tool> {
         "read" => (READ, read(), &["file_path"]),
         "write" => (WRITE, write(), &["file_path", "content"]),
         "edit" => (EDIT, edit(), &["file_path", "old_string", "new_string"]),
-        "glob" => (GLOB, search("Glob pattern, for example **/*.rs", "Directory to search; default /workspace"), &["pattern"]),
+        "glob" => {
+            (GLOB, search("Glob pattern, for example **/*.rs", "Directory to search; default /workspace"), &["pattern"])
+        }
         "grep" => (GREP, search("Regular expression", "File or directory to search; default /workspace"), &["pattern"]),
         _ => return None,
     };
-    let input_schema = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    let input_schema =
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     Some(model::Tool { name: name.to_owned(), description: description.to_owned(), input_schema })
 }
 

@@ -21,7 +21,10 @@ pub enum Verdict {
     /// For a client to answer.
     Custom,
     /// Not a tool of this agent. The reason is for the model.
-    Absent { judged: Judged, reason: String },
+    Absent {
+        judged: Judged,
+        reason: String,
+    },
 }
 
 impl Offer {
@@ -74,7 +77,11 @@ impl Offer {
             }
             None => {
                 let names: Vec<_> = self.tools().into_iter().map(|tool| tool.name).collect();
-                let have = if names.is_empty() { "You have no tools.".into() } else { format!("You have: {}.", names.join(", ")) };
+                let have = if names.is_empty() {
+                    "You have no tools.".into()
+                } else {
+                    format!("You have: {}.", names.join(", "))
+                };
                 let judged = Judged { permission: Permission::Deny, evaluation: None };
                 Verdict::Absent { judged, reason: format!("There is no tool named {name}. {have}") }
             }

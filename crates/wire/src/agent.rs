@@ -251,7 +251,12 @@ fn read_config(entry: Value, path: &str, default: ToolDefault) -> Result<ToolCon
     }
     let permission_policy = fields.optional("permission_policy")?.unwrap_or(default.permission_policy);
     fields.end()?;
-    Ok(ToolConfig { r#type: name.clone(), name, enabled: enabled.unwrap_or(default.enabled), permission_policy })
+    Ok(ToolConfig {
+        r#type: name.clone(),
+        name,
+        enabled: !absent && enabled.unwrap_or(default.enabled),
+        permission_policy,
+    })
 }
 
 fn read_custom(mut fields: Fields, path: &str) -> Result<Tool, Invalid> {
@@ -282,7 +287,10 @@ fn read_schema(value: Value, path: &str) -> Result<Map<String, Value>, Invalid> 
         for name in properties.keys() {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
             if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-                return Err(Invalid::new(format!("{path}.properties.{name}"), "A property name is 1 to 64 of A-Z a-z 0-9 _ . -"));
+                return Err(Invalid::new(
+                    format!("{path}.properties.{name}"),
+                    "A property name is 1 to 64 of A-Z a-z 0-9 _ . -",
+                ));
             }
         }
     }
@@ -296,7 +304,11 @@ fn find_reference(value: &Value, path: &str) -> Option<String> {
     match value {
         Value::Object(map) => map.iter().find_map(|(key, value)| {
             let at = join(path, key);
-            if matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") { Some(at) } else { find_reference(value, &at) }
+            if matches!(key.as_str(), "$ref" | "$dynamicRef" | "$recursiveRef") {
+                Some(at)
+            } else {
+                find_reference(value, &at)
+            }
         }),
         Value::Array(items) => {
             items.iter().enumerate().find_map(|(index, item)| find_reference(item, &join(path, &index.to_string())))
@@ -326,7 +338,8 @@ impl Read for Create {
             multiagent: None,
             execution_identity: fields.optional("execution_identity")?.unwrap_or_default(),
         };
-        let metadata = fields.optional::<MetadataPatch>("metadata")?.unwrap_or_default().over(Metadata::new(), "metadata")?;
+        let metadata =
+            fields.optional::<MetadataPatch>("metadata")?.unwrap_or_default().over(Metadata::new(), "metadata")?;
         refuse_absent(&mut fields)?;
         fields.end()?;
         Ok(Self { definition, metadata })
@@ -436,7 +449,10 @@ fn check_tools(tools: Vec<Tool>) -> Result<Vec<Tool>, Invalid> {
         }
     }
     if count > MAX_TOOLS {
-        return Err(Invalid::new("tools", format!("At most {MAX_TOOLS} tools are allowed across all toolsets, not {count}")));
+        return Err(Invalid::new(
+            "tools",
+            format!("At most {MAX_TOOLS} tools are allowed across all toolsets, not {count}"),
+        ));
     }
     Ok(tools)
 }

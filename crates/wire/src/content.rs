@@ -43,7 +43,9 @@ impl Read for Content {
         let mut fields = Fields::of(value, path)?;
         let content = match fields.required::<String>("type")?.as_str() {
             "text" => Self::Text { text: fields.required("text")? },
-            "image" => Self::Image { source: read_source(fields.required("source")?, &join(path, "source"), &IMAGES, false)? },
+            "image" => {
+                Self::Image { source: read_source(fields.required("source")?, &join(path, "source"), &IMAGES, false)? }
+            }
             "document" => Self::Document {
                 source: read_source(fields.required("source")?, &join(path, "source"), &["application/pdf"], true)?,
                 title: fields.optional("title")?,
@@ -68,7 +70,7 @@ fn read_source(value: Value, path: &str, types: &[&str], takes_text: bool) -> Re
             }
             let data: String = fields.required("data")?;
             let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-            if data.is_empty() || data.len() % 4 != 0 || !data.bytes().all(letter) {
+            if data.is_empty() || !data.len().is_multiple_of(4) || !data.bytes().all(letter) {
                 return Err(fields.invalid("data", "Input should be standard base64"));
             }
             Source::Base64 { media_type, data }

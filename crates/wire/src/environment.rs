@@ -73,7 +73,15 @@ pub struct Packages {
 impl Default for Packages {
     fn default() -> Self {
         let none = Vec::new;
-        Self { r#type: "packages".into(), apt: none(), cargo: none(), gem: none(), go: none(), npm: none(), pip: none() }
+        Self {
+            r#type: "packages".into(),
+            apt: none(),
+            cargo: none(),
+            gem: none(),
+            go: none(),
+            npm: none(),
+            pip: none(),
+        }
     }
 }
 
@@ -94,7 +102,11 @@ struct ConfigChange {
 #[derive(Debug, Clone)]
 enum NetworkingChange {
     Unrestricted,
-    Limited { allowed_hosts: Option<Vec<String>>, allow_mcp_servers: Option<bool>, allow_package_managers: Option<bool> },
+    Limited {
+        allowed_hosts: Option<Vec<String>>,
+        allow_mcp_servers: Option<bool>,
+        allow_package_managers: Option<bool>,
+    },
 }
 
 impl Read for Change {
@@ -239,7 +251,8 @@ mod tests {
     fn an_update_keeps_the_parts_it_leaves_out() {
         let limited = json!({"type": "limited", "allowed_hosts": ["https://a.example"], "allow_mcp_servers": true});
         let settings = create(json!({"name": "e", "config": {"type": "cloud", "networking": limited}})).unwrap();
-        let update = json!({"config": {"type": "cloud", "networking": {"type": "limited", "allow_package_managers": true}}});
+        let update =
+            json!({"config": {"type": "cloud", "networking": {"type": "limited", "allow_package_managers": true}}});
         let Config::Cloud { networking, .. } = Change::read(update, "").unwrap().over(settings).unwrap().config;
         let expected = Networking::Limited {
             allowed_hosts: vec!["a.example".into()],
@@ -254,9 +267,14 @@ mod tests {
         for (body, expected) in [
             (json!({}), "name: Field required"),
             (json!({"name": "e", "config": {"type": "self_hosted"}}), "config.type: This is not supported"),
-            (json!({"name": "e", "config": {"type": "cloud", "packages": {"pip": ["x"]}}}), "config.packages.pip: This is not supported"),
-            (json!({"name": "e", "config": {"type": "cloud", "networking": {"type": "limited", "allowed_hosts": ["a/b"]}}}),
-                "config.networking.allowed_hosts.0: Input should be a host name"),
+            (
+                json!({"name": "e", "config": {"type": "cloud", "packages": {"pip": ["x"]}}}),
+                "config.packages.pip: This is not supported",
+            ),
+            (
+                json!({"name": "e", "config": {"type": "cloud", "networking": {"type": "limited", "allowed_hosts": ["a/b"]}}}),
+                "config.networking.allowed_hosts.0: Input should be a host name",
+            ),
             (json!({"name": "e", "scope": "account"}), "scope: Input should be"),
         ] {
             let message = create(body.clone()).unwrap_err().to_string();

@@ -60,7 +60,12 @@ pub enum Event {
     #[serde(rename = "session.thread_status_running")]
     ThreadStatusRunning { session_thread_id: ThreadId, agent_name: String },
     #[serde(rename = "session.thread_status_idle")]
-    ThreadStatusIdle { session_thread_id: ThreadId, agent_name: String, stop_reason: StopReason, stop_details: Option<StopDetails> },
+    ThreadStatusIdle {
+        session_thread_id: ThreadId,
+        agent_name: String,
+        stop_reason: StopReason,
+        stop_details: Option<StopDetails>,
+    },
     #[serde(rename = "session.thread_status_rescheduled")]
     ThreadStatusRescheduled { session_thread_id: ThreadId, agent_name: String },
     #[serde(rename = "session.thread_status_terminated")]
@@ -207,12 +212,26 @@ pub fn render(id: EventId, body: &str, processed_at: Option<Timestamp>) -> Strin
 /// An event that a client sends.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEvent {
-    Message { content: Vec<Content> },
-    Interrupt { thread: Option<ThreadId> },
-    Confirmation { tool_use_id: String, verdict: Verdict, deny_message: Option<String> },
-    CustomToolResult { custom_tool_use_id: String, content: Vec<Content>, is_error: bool },
+    Message {
+        content: Vec<Content>,
+    },
+    Interrupt {
+        thread: Option<ThreadId>,
+    },
+    Confirmation {
+        tool_use_id: String,
+        verdict: Verdict,
+        deny_message: Option<String>,
+    },
+    CustomToolResult {
+        custom_tool_use_id: String,
+        content: Vec<Content>,
+        is_error: bool,
+    },
     /// The path is kept: only the session's environment tells whether it may be sent.
-    ToolResult { path: String },
+    ToolResult {
+        path: String,
+    },
 }
 
 impl Read for ClientEvent {
@@ -241,7 +260,8 @@ impl Read for ClientEvent {
                 if deny_message.is_some() && verdict == Verdict::Allow {
                     return Err(fields.invalid("deny_message", "Only allowed when result is 'deny'"));
                 }
-                let deny_message = deny_message.map(|message| text(message, &fields.at("deny_message"), 0..=10_000)).transpose()?;
+                let deny_message =
+                    deny_message.map(|message| text(message, &fields.at("deny_message"), 0..=10_000)).transpose()?;
                 Self::Confirmation { tool_use_id, verdict, deny_message }
             }
             "user.custom_tool_result" => Self::CustomToolResult {
@@ -325,10 +345,15 @@ mod tests {
             (json!({"type": "agent.message"}), "events.0.type: Not an event"),
             (json!({"type": "user.message"}), "events.0.content: Field required"),
             (json!({"type": "user.message", "content": []}), "events.0.content: List should"),
-            (json!({"type": "user.message", "content": [{"type": "text", "text": 1}]}), "events.0.content.0.text: Input should"),
+            (
+                json!({"type": "user.message", "content": [{"type": "text", "text": 1}]}),
+                "events.0.content.0.text: Input should",
+            ),
             (json!({"type": "user.message", "content": [{"type": "redacted"}]}), "events.0.content.0: A client cannot"),
-            (json!({"type": "user.tool_confirmation", "tool_use_id": "x", "result": "allow", "deny_message": "no"}),
-                "events.0.deny_message: Only allowed"),
+            (
+                json!({"type": "user.tool_confirmation", "tool_use_id": "x", "result": "allow", "deny_message": "no"}),
+                "events.0.deny_message: Only allowed",
+            ),
             (json!({"type": "user.define_outcome", "description": "d"}), "events.0.type: This is not supported"),
         ] {
             let message = send(event.clone()).unwrap_err().to_string();

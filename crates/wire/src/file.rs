@@ -41,7 +41,8 @@ pub fn name_fault(name: &str) -> Option<&'static str> {
     if length == 0 || length > 255 {
         return Some("A file name has 1 to 255 characters");
     }
-    let forbidden = |letter: char| letter.is_control() || matches!(letter, '<' | '>' | ':' | '"' | '|' | '?' | '*' | '\\' | '/');
+    let forbidden =
+        |letter: char| letter.is_control() || matches!(letter, '<' | '>' | ':' | '"' | '|' | '?' | '*' | '\\' | '/');
     name.chars().any(forbidden).then_some("A file name has none of < > : \" | ? * \\ / and no control characters")
 }
 

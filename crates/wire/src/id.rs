@@ -123,7 +123,9 @@ mod tests {
     #[test]
     fn what_is_not_an_id_of_the_kind_is_refused() {
         let other = EventId::from_bits(7).to_string();
-        for text in ["", "sesn_", "sesn_01", other.as_str(), "sesn_01zzzzzzzzzzzzzzzzzzzzzz", "sesn_010000000000000000000000"] {
+        for text in
+            ["", "sesn_", "sesn_01", other.as_str(), "sesn_01zzzzzzzzzzzzzzzzzzzzzz", "sesn_010000000000000000000000"]
+        {
             assert_eq!(text.parse::<SessionId>(), Err(Malformed), "{text}");
         }
     }

@@ -163,7 +163,9 @@ impl Read for String {
 
 impl Read for bool {
     fn read(value: Value, path: &str) -> Result<Self, Invalid> {
-        value.as_bool().ok_or_else(|| Invalid::new(path, format!("Input should be a valid boolean, not {}", kind(&value))))
+        value
+            .as_bool()
+            .ok_or_else(|| Invalid::new(path, format!("Input should be a valid boolean, not {}", kind(&value))))
     }
 }
 
@@ -189,7 +191,10 @@ pub fn text(value: String, path: &str, bounds: std::ops::RangeInclusive<usize>) 
         return Err(Invalid::new(path, format!("String should have at least {} character(s)", bounds.start())));
     }
     if length > *bounds.end() {
-        return Err(Invalid::new(path, format!("String should have at most {} characters, not {length}", bounds.end())));
+        return Err(Invalid::new(
+            path,
+            format!("String should have at most {} characters, not {length}", bounds.end()),
+        ));
     }
     Ok(value)
 }
@@ -226,7 +231,10 @@ impl MetadataPatch {
             };
         }
         if current.len() > 16 {
-            return Err(Invalid { code: Some("invalid_metadata"), ..Invalid::new(path, "At most 16 pairs are allowed") });
+            return Err(Invalid {
+                code: Some("invalid_metadata"),
+                ..Invalid::new(path, "At most 16 pairs are allowed")
+            });
         }
         Ok(current)
     }
@@ -266,6 +274,8 @@ mod tests {
         let after = patch.over(current, "metadata").unwrap();
         assert_eq!(after.keys().collect::<Vec<_>>(), ["b", "c"]);
         let many: Map<String, Value> = (0..17).map(|n| (n.to_string(), json!("x"))).collect();
-        assert!(MetadataPatch::read(Value::Object(many), "metadata").unwrap().over(Metadata::new(), "metadata").is_err());
+        assert!(
+            MetadataPatch::read(Value::Object(many), "metadata").unwrap().over(Metadata::new(), "metadata").is_err()
+        );
     }
 }

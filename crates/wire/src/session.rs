@@ -50,7 +50,9 @@ impl Status {
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Idle, Self::Running, Self::Rescheduling, Self::Terminated].into_iter().find(|status| status.name() == name)
+        [Self::Idle, Self::Running, Self::Rescheduling, Self::Terminated]
+            .into_iter()
+            .find(|status| status.name() == name)
     }
 }
 
@@ -203,7 +205,8 @@ impl Read for Create {
         let agent = fields.required("agent")?;
         let environment_id = fields.required("environment_id")?;
         let title = fields.optional::<String>("title")?.map(|title| text(title, "title", 0..=512)).transpose()?;
-        let metadata = fields.optional::<MetadataPatch>("metadata")?.unwrap_or_default().over(Metadata::new(), "metadata")?;
+        let metadata =
+            fields.optional::<MetadataPatch>("metadata")?.unwrap_or_default().over(Metadata::new(), "metadata")?;
         let resources: Vec<FileRequest> = fields.optional("resources")?.unwrap_or_default();
         if resources.len() > MAX_FILES {
             return Err(fields.invalid("resources", format!("At most {MAX_FILES} files are allowed")));
@@ -213,7 +216,10 @@ impl Read for Create {
             return Err(fields.invalid("initial_events", format!("At most {MAX_INITIAL_EVENTS} events are allowed")));
         }
         if let Some(index) = initial_events.iter().position(|event| !matches!(event, ClientEvent::Message { .. })) {
-            return Err(Invalid::new(format!("initial_events.{index}.type"), "Only user.message can be sent at creation"));
+            return Err(Invalid::new(
+                format!("initial_events.{index}.type"),
+                "Only user.message can be sent at creation",
+            ));
         }
         ["vault_ids", "budget"].into_iter().try_for_each(|name| fields.unsupported(name))?;
         fields.end()?;

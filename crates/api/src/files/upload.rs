@@ -27,9 +27,9 @@ struct Uploaded {
 }
 
 pub(crate) async fn upload(State(app): State<App>, request: Request) -> Reply<File> {
-    let mut form = Multipart::from_request(request, &app)
-        .await
-        .map_err(|rejection| Problem::invalid(format!("The body is not multipart/form-data: {}", rejection.body_text())))?;
+    let mut form = Multipart::from_request(request, &app).await.map_err(|rejection| {
+        Problem::invalid(format!("The body is not multipart/form-data: {}", rejection.body_text()))
+    })?;
     let mut uploaded = None;
     let mut expires_in = None;
     while let Some(field) = form.next_field().await.map_err(broken)? {
@@ -95,7 +95,9 @@ async fn take_file(app: &App, mut field: Field<'_>) -> Result<Uploaded, Refused>
             let chunk = field.chunk().await;
             total += chunk.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| chunk.len());
             let (item, outcome) = match chunk {
-                Ok(Some(_)) if total > MAX_FILE => (Err(std::io::Error::other("too large")), Some(Err(too_large("500 MB")))),
+                Ok(Some(_)) if total > MAX_FILE => {
+                    (Err(std::io::Error::other("too large")), Some(Err(too_large("500 MB"))))
+                }
                 Ok(Some(chunk)) => (Ok(chunk), None),
                 Ok(None) => return Ok(()),
                 Err(error) => (Err(std::io::Error::other("cut")), Some(Err(broken(error)))),

@@ -62,7 +62,8 @@ pub(super) fn schemas() -> Value {
             &["id", "type", "filename", "mime_type", "size_bytes", "created_at"]),
     });
     for name in ["Agent", "Environment", "Session", "Event", "Resource", "Thread", "File"] {
-        schemas[format!("{name}Page")] = object(json!({"data": {"type": "array", "items": of(name)}, "next_page": nullable()}), &["data"]);
+        schemas[format!("{name}Page")] =
+            object(json!({"data": {"type": "array", "items": of(name)}, "next_page": nullable()}), &["data"]);
     }
     schemas
 }

@@ -91,12 +91,22 @@ struct Copy {
 }
 
 /// The session's own copies of the files: they stay as they are, whatever becomes of the originals.
-async fn copy_files(app: &App, session: SessionId, requests: Vec<FileRequest>, now: Timestamp) -> Result<Vec<Copy>, Refused> {
+async fn copy_files(
+    app: &App,
+    session: SessionId,
+    requests: Vec<FileRequest>,
+    now: Timestamp,
+) -> Result<Vec<Copy>, Refused> {
     let mut copies: Vec<Copy> = Vec::with_capacity(requests.len());
     for (index, request) in requests.into_iter().enumerate() {
-        let invalid = |field: &str, message: String| Problem::from(Invalid::new(format!("resources.{index}.{field}"), message));
+        let invalid =
+            |field: &str, message: String| Problem::from(Invalid::new(format!("resources.{index}.{field}"), message));
         let Ok(listed) = app.store().get(WORKSPACE, Kind::File, &request.file_id).await else {
-            return Err(Problem::not_found(format!("resources.{index}.file_id: No file with the id {}", request.file_id)).into());
+            return Err(Problem::not_found(format!(
+                "resources.{index}.file_id: No file with the id {}",
+                request.file_id
+            ))
+            .into());
         };
         let original: FileRecord = parse(&listed.document)?;
         if original.file.expires_at.is_some_and(|at| at <= now) {
@@ -106,7 +116,9 @@ async fn copy_files(app: &App, session: SessionId, requests: Vec<FileRequest>, n
         let mount_path = format!("/mnt/session/uploads{path}");
         let taken = |copy: &Copy| {
             let Resource::File { mount_path: other, .. } = &copy.mount.resource;
-            *other == mount_path || other.starts_with(&format!("{mount_path}/")) || mount_path.starts_with(&format!("{other}/"))
+            *other == mount_path
+                || other.starts_with(&format!("{mount_path}/"))
+                || mount_path.starts_with(&format!("{other}/"))
         };
         if copies.iter().any(taken) {
             return Err(invalid("mount_path", format!("{mount_path} is taken by another resource")).into());

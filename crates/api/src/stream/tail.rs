@@ -96,7 +96,12 @@ impl Tail {
                 biased;
                 () = self.app.stop.cancelled() => return None,
                 item = self.subscription.next() => self.take(item),
-                _ = self.pings.tick() => return Some(PING_FRAME),
+                _ = self.pings.tick() => {
+                    // So that little is seen twice when the server does not stop in good order.
+                    let delivered = self.attached.delivered.load(Ordering::Relaxed);
+                    self.app.coverage.cover(self.attached.live.id, &self.app.key.id, delivered).await;
+                    return Some(PING_FRAME);
+                }
             }
         }
     }

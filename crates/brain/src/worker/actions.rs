@@ -55,7 +55,10 @@ impl Run {
             max_tokens: route.max_tokens,
             effort: route.takes_effort.then(|| effort(agent.model.effort)),
         };
-        let attempts = self.brain.sessions.state(&self.live, |state| state.threads.get(&thread).map_or(0, |thread| thread.attempts));
+        let attempts = self
+            .brain
+            .sessions
+            .state(&self.live, |state| state.threads.get(&thread).map_or(0, |thread| thread.attempts));
         let attempts = attempts.await;
         let (sessions, live, backoff) = (self.brain.sessions.clone(), self.live.clone(), self.brain.options.backoff);
         let asking = Asking { sessions, live, thread, route, offer, backoff };
@@ -95,14 +98,17 @@ impl Run {
 
     fn start(&mut self, hand: Arc<dyn Hand>, pending: Pending) {
         let Pending { call, name, input, recover } = pending;
-        self.under_way.push(async move {
-            let outcome = if recover {
-                recover_call(hand, call, name.clone(), input).await
-            } else {
-                hands_of::execute(hand, call, name.clone(), input).await
-            };
-            Ended::Tool { call, outcome, name }
-        }.boxed());
+        self.under_way.push(
+            async move {
+                let outcome = if recover {
+                    recover_call(hand, call, name.clone(), input).await
+                } else {
+                    hands_of::execute(hand, call, name.clone(), input).await
+                };
+                Ended::Tool { call, outcome, name }
+            }
+            .boxed(),
+        );
     }
 
     /// Drops whatever is under way. Calls inside the sandbox are ended by the sandbox; nobody waits for that.
@@ -120,26 +126,37 @@ impl Run {
         };
         let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
         let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
-        self.under_way.push(async move {
-            let hand = match (hand, address) {
-                (Some(hand), _) => Some(hand),
-                (None, Some(address)) if !calls.is_empty() => brain.hands.adopt(live.id, &address, epoch).await.ok(),
-                (None, _) => None,
-            };
-            // A hand that is gone has no calls to cancel.
-            if let Some(hand) = hand {
-                for call in calls {
-                    let _ = hand.cancel(&call.to_string()).await;
+        self.under_way.push(
+            async move {
+                let hand = match (hand, address) {
+                    (Some(hand), _) => Some(hand),
+                    (None, Some(address)) if !calls.is_empty() => {
+                        brain.hands.adopt(live.id, &address, epoch).await.ok()
+                    }
+                    (None, _) => None,
+                };
+                // A hand that is gone has no calls to cancel.
+                if let Some(hand) = hand {
+                    for call in calls {
+                        let _ = hand.cancel(&call.to_string()).await;
+                    }
                 }
+                Ended::Nothing
             }
-            Ended::Nothing
-        }.boxed());
+            .boxed(),
+        );
     }
 
     fn wait(&mut self, until: Timestamp) {
         self.flight.backing = true;
         let delay = Duration::from_millis(until.since(self.brain.sessions.clock.now()));
-        self.under_way.push(async move { tokio::time::sleep(delay).await; Ended::RetryDue }.boxed());
+        self.under_way.push(
+            async move {
+                tokio::time::sleep(delay).await;
+                Ended::RetryDue
+            }
+            .boxed(),
+        );
     }
 
     async fn collect(&mut self) {
@@ -150,22 +167,25 @@ impl Run {
             _ => None,
         };
         let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
-        self.under_way.push(async move {
-            let hand = match (hand, address) {
-                (Some(hand), _) => Ok(hand),
-                (None, Some(address)) => brain.hands.adopt(live.id, &address, epoch).await,
-                (None, None) => return Ended::Collected,
-            };
-            let collected = match hand {
-                Ok(hand) => collect(&brain.sessions, &live, hand).await,
-                Err(error) => Err(error.to_string()),
-            };
-            // The turn ends all the same: its files are still in the sandbox, and the next turn's end tries again.
-            if let Err(error) = collected {
-                tracing::warn!(session = %live.id, error, "the session's outputs could not be collected");
+        self.under_way.push(
+            async move {
+                let hand = match (hand, address) {
+                    (Some(hand), _) => Ok(hand),
+                    (None, Some(address)) => brain.hands.adopt(live.id, &address, epoch).await,
+                    (None, None) => return Ended::Collected,
+                };
+                let collected = match hand {
+                    Ok(hand) => collect(&brain.sessions, &live, hand).await,
+                    Err(error) => Err(error.to_string()),
+                };
+                // The turn ends all the same: its files are still in the sandbox, and the next turn's end tries again.
+                if let Err(error) = collected {
+                    tracing::warn!(session = %live.id, error, "the session's outputs could not be collected");
+                }
+                Ended::Collected
             }
-            Ended::Collected
-        }.boxed());
+            .boxed(),
+        );
     }
 
     /// Takes in what has ended. `None` if no step follows from it.
@@ -192,7 +212,8 @@ impl Run {
             Ended::Tool { call, outcome: Err(lost), name } => return self.call_lost(call, lost, name).await,
             Ended::Provisioned(Ok(hand)) => {
                 // The log names the sandbox before anything runs in it: a later brain must find it.
-                let address = serde_json::to_string(hand.address()).map_err(|error| store::Error::Failed(error.to_string()))?;
+                let address =
+                    serde_json::to_string(hand.address()).map_err(|error| store::Error::Failed(error.to_string()))?;
                 let step = self.step(Input::Provisioned { address }, false).await?;
                 self.up(hand);
                 return Ok(Some(step));
@@ -247,7 +268,11 @@ impl Run {
             }
             Lost::Gone(reason) => {
                 let repeatable = is_repeatable(&name);
-                let told = if repeatable { format!("The sandbox was lost ({reason}). Please retry.") } else { UNKNOWN.to_owned() };
+                let told = if repeatable {
+                    format!("The sandbox was lost ({reason}). Please retry.")
+                } else {
+                    UNKNOWN.to_owned()
+                };
                 self.tell(call, name, Outcome::error(told));
                 if !matches!(self.hand, HandState::Up(_)) {
                     return Ok(None);
@@ -265,12 +290,19 @@ impl Run {
 }
 
 /// Finishes what another brain may have begun, without beginning anything twice.
-async fn recover_call(hand: Arc<dyn Hand>, call: EventId, name: String, input: Arc<Map<String, Value>>) -> Result<Outcome, Lost> {
+async fn recover_call(
+    hand: Arc<dyn Hand>,
+    call: EventId,
+    name: String,
+    input: Arc<Map<String, Value>>,
+) -> Result<Outcome, Lost> {
     match hands_of::found(&*hand, call).await? {
         Found::Finished { outcome } => Ok(outcome),
         // A call that runs is waited for: the hand does not run an id twice.
         Found::NeverReceived | Found::Running => hands_of::execute(hand, call, name, input).await,
-        Found::Unknown if is_repeatable(&name) => Ok(Outcome::error("The sandbox was restarted during this call. Please retry.")),
+        Found::Unknown if is_repeatable(&name) => {
+            Ok(Outcome::error("The sandbox was restarted during this call. Please retry."))
+        }
         Found::Unknown => Ok(Outcome::error(UNKNOWN)),
     }
 }

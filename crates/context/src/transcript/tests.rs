@@ -22,13 +22,18 @@ fn user(position: u64, text: &str) -> Row {
 
 fn bash(position: u64, provider_id: &str) -> Row {
     let input = json!({"command": "ls"}).as_object().unwrap().clone();
-    let used = Event::AgentToolUse { name: "bash".into(), input, evaluated_permission: Permission::Allow, evaluation: None };
+    let used =
+        Event::AgentToolUse { name: "bash".into(), input, evaluated_permission: Permission::Allow, evaluation: None };
     event(position, used, Some(Hidden::ToolUse { provider_id: provider_id.into(), refusal: None }))
 }
 
 fn result(position: u64, of: u64, text: &str) -> Row {
     let content = vec![Content::text(text)];
-    event(position, Event::AgentToolResult { tool_use_id: EventId::from_bits(of.into()), content, is_error: false }, None)
+    event(
+        position,
+        Event::AgentToolResult { tool_use_id: EventId::from_bits(of.into()), content, is_error: false },
+        None,
+    )
 }
 
 fn told(rows: &[Row]) -> Vec<String> {

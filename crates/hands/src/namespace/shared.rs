@@ -1,13 +1,14 @@
 //! The part of [`super::Namespace`] that works with files and processes, and so never on an asynchronous thread.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
 
 use hand_protocol::Launch;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::{
@@ -24,11 +25,16 @@ pub(super) struct Shared {
     groups: OnceLock<Groups>,
     /// Held while the base is made, so that it is made once.
     base: Mutex<Option<PathBuf>>,
+    /// Each name has one of these locks: a sandbox is made or taken away by one at a time, also when whoever asked for it has
+    /// stopped waiting.
+    names: [Mutex<()>; NAMES],
 }
+
+const NAMES: usize = 64;
 
 impl Shared {
     pub(super) fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, groups: OnceLock::new(), base: Mutex::new(None) }
+        Self { data_dir, groups: OnceLock::new(), base: Mutex::new(None), names: [const { Mutex::new(()) }; NAMES] }
     }
 
     pub(super) fn data_dir(&self) -> &Path {
@@ -53,8 +59,17 @@ impl Shared {
         Ok(made)
     }
 
+    /// Waits until nobody else makes or removes the sandbox of this name.
+    pub(super) fn alone(&self, name: &str) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % NAMES as u64).unwrap_or_default();
+        self.names[place].lock()
+    }
+
     /// A new sandbox in the place of whatever was there under this name, its journal excepted.
     pub(super) fn make(&self, spec: &Spec) -> Result<Record, ProvisionError> {
+        let _alone = self.alone(&spec.name);
         let identity = identity::choose(&spec.name)?;
         let base = self.base()?;
         let directory = Directory::of(&self.data_dir, &spec.name).map_err(failed)?;

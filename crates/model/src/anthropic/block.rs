@@ -14,6 +14,7 @@ use crate::{Block, Error, Kind, ToolUse, http::read, tool_input};
 /// What a `content_block_delta` adds.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the names of the wire")]
 pub(super) enum Delta {
     TextDelta {
         text: String,

@@ -26,7 +26,7 @@ pub(super) fn by_status(status: u16, message: String, retry_after: Option<Durati
         503 | 529 => Error::Overloaded { message, retry_after },
         // 408, 409 and 425: the provider gave up waiting, or asks for the same request again.
         408 | 409 | 425 | 500.. => Error::Server { status, message, retry_after },
-        300..400 => {
+        300..=399 => {
             Error::Invalid(format!("status {status}: redirects are not followed; set the final address as base URL"))
         }
         _ => Error::Invalid(message),

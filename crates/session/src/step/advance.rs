@@ -135,8 +135,12 @@ fn act(writer: &mut Writer<'_>, thread: ThreadId, flight: &Flight, taken: bool, 
 fn ask(writer: &mut Writer<'_>, thread: ThreadId, limits: Limits, actions: &mut Vec<Action>) {
     let Some(state) = writer.state.threads.get(&thread) else { return };
     if state.rounds >= limits.rounds {
-        let message = format!("The turn reached its limit of {} answers with tool calls. Send a message to go on.", limits.rounds);
-        let error = Failure { r#type: FailureKind::ToolUseLimitReachedError, message, retry_status: RetryStatus::Exhausted };
+        let message = format!(
+            "The turn reached its limit of {} answers with tool calls. Send a message to go on.",
+            limits.rounds
+        );
+        let error =
+            Failure { r#type: FailureKind::ToolUseLimitReachedError, message, retry_status: RetryStatus::Exhausted };
         writer.event(thread, Event::SessionError { error });
         return failed::give_up(writer, thread);
     }

@@ -52,7 +52,8 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
     let id = writer.mint();
     let hidden = Hidden::Request { model: answer.model, tokens, cost: answer.cost };
     writer.hidden_event(thread, id, end, Some(hidden));
-    let done = writer.state.threads.get(&thread).is_some_and(|thread| thread.calls.is_empty() && thread.inputs.is_empty());
+    let done =
+        writer.state.threads.get(&thread).is_some_and(|thread| thread.calls.is_empty() && thread.inputs.is_empty());
     match answer.stop {
         Stop::Refusal(details) => {
             // No request follows that would carry their results: calls of a refused answer are never run.

@@ -9,7 +9,9 @@ use crate::state::Phase;
 use crate::writer::Writer;
 
 pub(super) fn failed(writer: &mut Writer<'_>, thread: ThreadId, failure: Failed, limits: Limits) {
-    let Some(Phase::Asking(span)) = writer.state.threads.get(&thread).map(|thread| thread.phase.clone()) else { return };
+    let Some(Phase::Asking(span)) = writer.state.threads.get(&thread).map(|thread| thread.phase.clone()) else {
+        return;
+    };
     let model_usage = ModelUsage::default();
     writer.event(thread, Event::SpanModelRequestEnd { model_request_start_id: span, is_error: true, model_usage });
     let attempts = writer.state.threads.get(&thread).map_or(0, |thread| thread.attempts);

@@ -37,7 +37,9 @@ impl Client {
             return Ok(response);
         }
         let body = response.text().await.unwrap_or_default();
-        let message = serde_json::from_str::<Value>(&body).ok().and_then(|body| body["error"]["message"].as_str().map(str::to_owned));
+        let message = serde_json::from_str::<Value>(&body)
+            .ok()
+            .and_then(|body| body["error"]["message"].as_str().map(str::to_owned));
         bail!("the server refused ({}): {}", status.as_u16(), message.unwrap_or(body))
     }
 
@@ -57,7 +59,8 @@ impl Client {
     /// Saves a file, and returns its size.
     pub(super) async fn download(&self, path: &str, to: &Path) -> anyhow::Result<u64> {
         let mut bytes = self.send(self.http.get(format!("{}{path}", self.url))).await?.bytes_stream();
-        let mut file = tokio::fs::File::create(to).await.with_context(|| format!("{} cannot be written", to.display()))?;
+        let mut file =
+            tokio::fs::File::create(to).await.with_context(|| format!("{} cannot be written", to.display()))?;
         let mut size = 0;
         while let Some(chunk) = bytes.next().await {
             let chunk = chunk?;

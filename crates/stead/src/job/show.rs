@@ -30,7 +30,11 @@ impl Show {
 
     pub(super) fn head(&mut self, model: &str) {
         let scripted = model.starts_with("script/");
-        let what = if scripted { "the built-in scripted model: no language model is asked, its lines are written down beforehand" } else { "a language model" };
+        let what = if scripted {
+            "the built-in scripted model: no language model is asked, its lines are written down beforehand"
+        } else {
+            "a language model"
+        };
         self.line(&format!("model {model} ({what})"));
     }
 
@@ -48,7 +52,8 @@ impl Show {
     pub(super) fn event(&mut self, event: &Value) {
         match event["type"].as_str().unwrap_or_default() {
             "event_delta" => {
-                if let (Some(id), Some(text)) = (event["event_id"].as_str(), event["delta"]["content"]["text"].as_str()) {
+                if let (Some(id), Some(text)) = (event["event_id"].as_str(), event["delta"]["content"]["text"].as_str())
+                {
                     self.previewed.insert(id.to_owned());
                     self.text(text);
                 }
@@ -84,7 +89,14 @@ impl Show {
         }
     }
 
-    pub(super) fn summary(&mut self, files: &[(PathBuf, u64)], usage: &Value, took: Duration, session: &str, model: &str) {
+    pub(super) fn summary(
+        &mut self,
+        files: &[(PathBuf, u64)],
+        usage: &Value,
+        took: Duration,
+        session: &str,
+        model: &str,
+    ) {
         self.end_line();
         self.line("");
         self.line(&self.bold("Files"));
@@ -95,7 +107,10 @@ impl Show {
             self.line("  none");
         }
         let tokens = |name: &str| usage[name].as_u64().unwrap_or(0);
-        let cost = usage["list_cost"]["amount"].as_str().map(|cents| format!(", list cost {cents} US cents")).unwrap_or_default();
+        let cost = usage["list_cost"]["amount"]
+            .as_str()
+            .map(|cents| format!(", list cost {cents} US cents"))
+            .unwrap_or_default();
         self.line(&format!(
             "Tokens  {} in, {} out, {} from cache{cost}",
             tokens("input_tokens"),
@@ -105,7 +120,9 @@ impl Show {
         self.line(&format!("Time    {:.1} s", took.as_secs_f64()));
         self.line(&self.bold("Next"));
         if model.starts_with("script/") {
-            self.line("  ANTHROPIC_API_KEY=… make demo           the same job on a language model; OPENAI_API_KEY works too");
+            self.line(
+                "  ANTHROPIC_API_KEY=… make demo           the same job on a language model; OPENAI_API_KEY works too",
+            );
         }
         self.line("  stead run \"your task\" --file data.csv   any task of your own");
         self.line("  stead serve                             the server, for the official SDKs by their base URL");
@@ -115,7 +132,8 @@ impl Show {
     fn text(&mut self, text: &str) {
         self.spinner.finish_and_clear();
         // What a model says must not move the user's cursor either.
-        let plain: String = text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect();
+        let plain: String =
+            text.chars().filter(|letter| !letter.is_control() || matches!(letter, '\n' | '\t')).collect();
         print!("{plain}");
         let _ = std::io::stdout().flush();
         self.mid_line = !text.ends_with('\n');

@@ -45,19 +45,25 @@ fn a_config_takes_what_it_leaves_out_from_the_default() {
 #[test]
 fn refusals_name_the_field() {
     let schema = json!({"type": "object"});
-    let custom = |name: &str| json!({"tools": [{"type": "custom", "name": name, "description": "d", "input_schema": schema}]});
+    let custom =
+        |name: &str| json!({"tools": [{"type": "custom", "name": name, "description": "d", "input_schema": schema}]});
     let cases = [
         (json!({"name": ""}), "name: String should have at least 1"),
         (json!({"name": 4}), "name: Input should be a valid string"),
         (json!({"model": null}), "model: Input should be an object"),
         (json!({"model": {"id": "m", "effort": "huge"}}), "model.effort: Input should be 'low'"),
         (json!({"model": {"id": "m", "speed": "fast"}}), "model.speed: This is not supported"),
-        (json!({"tools": [{"type": "agent_toolset_20260401", "configs": [{"name": "bsh"}]}]}), "tools.0.configs.0.name: Unknown tool"),
+        (
+            json!({"tools": [{"type": "agent_toolset_20260401", "configs": [{"name": "bsh"}]}]}),
+            "tools.0.configs.0.name: Unknown tool",
+        ),
         (custom("bash"), "tools.0.name: This name is reserved"),
         (custom("mcp__x"), "tools.0.name: This name is reserved"),
         (custom("a b"), "tools.0.name: Only letters"),
-        (json!({"tools": [{"type": "custom", "name": "x", "description": "d", "input_schema": {"type": "object", "properties": {"a": {"$ref": "#"}}}}]}),
-            "tools.0.input_schema.properties.a.$ref: References"),
+        (
+            json!({"tools": [{"type": "custom", "name": "x", "description": "d", "input_schema": {"type": "object", "properties": {"a": {"$ref": "#"}}}}]}),
+            "tools.0.input_schema.properties.a.$ref: References",
+        ),
         (json!({"mcp_servers": [{"type": "url"}]}), "mcp_servers: This is not supported"),
         (json!({"multiagent": {"type": "coordinator"}}), "multiagent: This is not supported"),
         (json!({"colour": "red"}), "colour: Extra inputs"),
