@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use wire::SessionId;
 
 use crate::hands_of::HandsOf;
-use crate::live::Sessions;
+use crate::live::{Crash, Sessions};
 use crate::retry::Backoff;
 use crate::routes::Routes;
 use crate::worker;
@@ -48,6 +48,7 @@ pub struct Parts {
     pub rng: Arc<dyn Rng>,
     pub routes: Routes,
     pub hands: Arc<dyn Sandbox>,
+    pub crash: Option<Crash>,
 }
 
 /// Cheap to clone.
@@ -76,8 +77,8 @@ pub(crate) struct Worker {
 
 impl Brain {
     pub fn new(parts: Parts, options: Options) -> Self {
-        let Parts { store, bus, clock, rng, routes, hands } = parts;
-        let sessions = Sessions::new(store.clone(), bus, clock, rng);
+        let Parts { store, bus, clock, rng, routes, hands, crash } = parts;
+        let sessions = Sessions::new(store.clone(), bus, clock, rng).with_crash(crash);
         let hands = HandsOf::new(hands, store, options.sandbox, options.staging.clone());
         let (workers, tasks) = (Mutex::default(), TaskTracker::new());
         let inner = Inner { sessions, routes, hands, options, stop: CancellationToken::new(), workers, tasks };

@@ -14,7 +14,7 @@ mod routes;
 mod worker;
 
 pub use brain::{Brain, Options, Parts};
-pub use live::{Live, Sessions, Write, WriteError};
+pub use live::{Crash, Live, Sessions, Write, WriteError};
 pub use record::{FileRecord, Mount, Output, SessionRecord};
 pub use retry::Backoff;
 pub use routes::{Price, Route, Routes};

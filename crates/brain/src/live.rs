@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus::{Bus, Published};
 use context::Transcript;
@@ -43,6 +44,24 @@ pub struct Sessions {
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     warm: Arc<Mutex<HashMap<SessionId, Arc<Live>>>>,
+    crash: Option<Arc<Crash>>,
+}
+
+/// Ends the process right after an append has become durable, before anybody hears of it: for tests of recovery.
+pub struct Crash {
+    appends_left: AtomicU64,
+}
+
+impl Crash {
+    pub fn after(appends: u64) -> Self {
+        Self { appends_left: AtomicU64::new(appends) }
+    }
+
+    fn appended(&self) {
+        if self.appends_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            std::process::abort();
+        }
+    }
 }
 
 /// What a decision writes.
@@ -80,7 +99,7 @@ impl Stamp for Moment<'_> {
 
 impl Sessions {
     pub fn new(store: AnyStore, bus: Bus, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
-        Self { store, bus, clock, rng, warm: Arc::default() }
+        Self { store, bus, clock, rng, warm: Arc::default(), crash: None }
     }
 
     /// The session, folded as far as this process knows its log.
@@ -110,6 +129,11 @@ impl Sessions {
         let folded = Folded { state, transcript: Transcript::default() };
         let used = Mutex::new(Instant::now());
         self.keep(Arc::new(Live { id, workspace, record, folded: tokio::sync::Mutex::new(folded), used }));
+    }
+
+    #[must_use]
+    pub fn with_crash(self, crash: Option<Crash>) -> Self {
+        Self { crash: crash.map(Arc::new), ..self }
     }
 
     pub fn forget(&self, id: SessionId) {
@@ -186,6 +210,9 @@ impl Sessions {
             };
             match self.store.append(append).await {
                 Ok(appended) => {
+                    if let Some(crash) = &self.crash {
+                        crash.appended();
+                    }
                     folded.state = next;
                     rows.iter().for_each(|row| folded.transcript.push(row));
                     // Still under the lock: watchers get the rows of a session in their order.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::{App, Key};
-use brain::{Backoff, Brain, Options, Parts};
+use brain::{Backoff, Brain, Crash, Options, Parts};
 use bus::Bus;
 use hands::Limits;
 use hands::namespace::{self, Namespace};
@@ -86,7 +86,8 @@ impl Server {
             staging: data_dir.join("staging"),
         };
         let bus = Bus::default();
-        let brain = Brain::new(Parts { store, bus, clock, rng, routes, hands: Arc::new(sandbox) }, options);
+        let brain =
+            Brain::new(Parts { store, bus, clock, rng, routes, hands: Arc::new(sandbox), crash: crash() }, options);
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("{} cannot be listened on", config.listen))?;
@@ -118,6 +119,11 @@ impl Server {
         self.brain.stop().await;
         Ok(())
     }
+}
+
+/// `STEAD_CRASH_AFTER_APPENDS`: for tests of recovery only.
+fn crash() -> Option<Crash> {
+    std::env::var("STEAD_CRASH_AFTER_APPENDS").ok()?.parse().ok().map(Crash::after)
 }
 
 /// Conversations are in it: nobody else on the machine is to read them.
