@@ -29,12 +29,14 @@ impl Key {
 /// The key may come in either header: clients of both generations are told apart by nothing else.
 pub(crate) fn check(key: &Key, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    let Some(secret) = text("x-api-key").or(bearer) else {
+    let bearer = text("authorization").and_then(|value| value.split_once(' '));
+    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret);
+    let given: Vec<_> = [text("x-api-key"), bearer].into_iter().flatten().collect();
+    if given.is_empty() {
         let message = "No API key: send it as x-api-key, or as authorization: Bearer";
         return Err(Problem::new(Kind::AuthenticationError, message));
-    };
-    if key.matches(secret.trim()) {
+    }
+    if given.iter().any(|secret| key.matches(secret.trim())) {
         return Ok(());
     }
     Err(Problem::new(Kind::AuthenticationError, "invalid x-api-key"))

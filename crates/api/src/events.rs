@@ -30,7 +30,6 @@ pub(crate) async fn send(
         Ok(Write { rows, lease: Lease::None, changes: Vec::new(), value: echoes })
     };
     let (echoes, _) = app.brain.sessions().write(&live, decide).await.map_err(|error| unwritten(error, &id))?;
-    app.brain.ring(live.id);
     let json = format!(r#"{{"data":[{}]}}"#, echoes.join(","));
     Ok(([("content-type", "application/json")], json).into_response())
 }

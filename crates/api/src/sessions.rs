@@ -155,6 +155,11 @@ pub(crate) async fn update(
 }
 
 pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> Reply<Session> {
+    let brain = app.brain.clone();
+    brain.whole(archive_whole(app, id)).await.map_err(unexpected)?
+}
+
+async fn archive_whole(app: App, id: String) -> Reply<Session> {
     let live = open(&app, &id).await?;
     loop {
         let document = find(&app, Kind::Session, &id).await?.document;
@@ -179,6 +184,11 @@ pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> R
 }
 
 pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Reply<Deleted<String>> {
+    let brain = app.brain.clone();
+    brain.whole(delete_whole(app, id)).await.map_err(unexpected)?
+}
+
+async fn delete_whole(app: App, id: String) -> Reply<Deleted<String>> {
     let live = open(&app, &id).await?;
     match app.store().delete_session(live.id).await {
         Ok(()) => {}

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bus::Bus;
@@ -78,11 +78,22 @@ pub(crate) struct Worker {
 impl Brain {
     pub fn new(parts: Parts, options: Options) -> Self {
         let Parts { store, bus, clock, rng, routes, hands, crash } = parts;
-        let sessions = Sessions::new(store.clone(), bus, clock, rng).with_crash(crash);
-        let hands = HandsOf::new(hands, store, options.sandbox, options.staging.clone());
-        let (workers, tasks) = (Mutex::default(), TaskTracker::new());
-        let inner = Inner { sessions, routes, hands, options, stop: CancellationToken::new(), workers, tasks };
-        Self { inner: Arc::new(inner) }
+        let tasks = TaskTracker::new();
+        let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
+            let brain = inner.clone();
+            let bell = move |session| {
+                // Without a brain there is nothing to wake.
+                if let Some(inner) = brain.upgrade() {
+                    Self { inner }.ring(session);
+                }
+            };
+            let sessions =
+                Sessions::new((store.clone(), bus, clock, rng), tasks.clone(), Arc::new(bell)).with_crash(crash);
+            let hands = HandsOf::new(hands, store, options.sandbox, options.staging.clone());
+            let workers = Mutex::default();
+            Inner { sessions, routes, hands, options, stop: CancellationToken::new(), workers, tasks }
+        });
+        Self { inner }
     }
 
     pub fn sessions(&self) -> &Sessions {
@@ -142,6 +153,11 @@ impl Brain {
                 }
             }
         });
+    }
+
+    /// Does all of it, also when the client that asked for it hangs up.
+    pub async fn whole<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> store::Result<T> {
+        self.inner.tasks.spawn(work).await.map_err(|error| store::Error::Failed(error.to_string()))
     }
 
     /// Removes the session's sandbox, if it has one.

@@ -40,8 +40,14 @@ pub(crate) async fn collect(sessions: &Sessions, live: &Live, hand: Arc<dyn Hand
             continue;
         };
         let replaced = earlier.map(|(id, _)| id);
-        store_file(sessions, live, hand.clone(), entry, name, replaced).await?;
-        collected += 1;
+        let path = entry.path.clone();
+        match store_file(sessions, live, hand.clone(), entry, name, replaced).await {
+            Ok(()) => collected += 1,
+            // Removed or grown since it was listed. The others are still wanted.
+            Err(error) => {
+                tracing::warn!(session = %live.id, path, error, "a file that the session left could not be collected")
+            }
+        }
     }
     Ok(collected)
 }
@@ -115,7 +121,14 @@ async fn outputs(
     session: SessionId,
 ) -> store::Result<HashMap<String, (String, Output)>> {
     let filter = Filter { parent: Some(session.to_string()), ..Filter::default() };
-    let query = Query { workspace, kind: Kind::File, filter, order: Order::OldestFirst, after: None, limit: MAX_FILES };
+    let query = Query {
+        workspace,
+        kind: Kind::File,
+        filter,
+        order: Order::NewestFirst,
+        after: None,
+        limit: MAX_FILES + wire::session::MAX_FILES,
+    };
     let files = sessions.store.query(query).await?;
     let read = |listed: store::Listed| {
         let record: FileRecord = serde_json::from_str(&listed.document.body).ok()?;

@@ -9,7 +9,9 @@ use context::Transcript;
 use parking_lot::Mutex;
 use session::{Row, Stamp, State, Stored};
 use store::{AnyStore, Append, Appended, Change, Clock, Error, Kind, Lease, Rng};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Duration, Instant};
+use tokio_util::task::TaskTracker;
 use wire::{EventId, SessionId, Timestamp, WorkspaceId};
 
 use crate::SessionRecord;
@@ -28,7 +30,7 @@ pub struct Live {
     pub id: SessionId,
     pub workspace: WorkspaceId,
     pub record: SessionRecord,
-    folded: tokio::sync::Mutex<Folded>,
+    folded: Arc<tokio::sync::Mutex<Folded>>,
     used: Mutex<Instant>,
 }
 
@@ -45,6 +47,9 @@ pub struct Sessions {
     pub rng: Arc<dyn Rng>,
     warm: Arc<Mutex<HashMap<SessionId, Arc<Live>>>>,
     crash: Option<Arc<Crash>>,
+    /// Wakes whoever works on sessions.
+    bell: Arc<dyn Fn(SessionId) + Send + Sync>,
+    tasks: TaskTracker,
 }
 
 /// Ends the process right after an append has become durable, before anybody hears of it: for tests of recovery.
@@ -98,8 +103,13 @@ impl Stamp for Moment<'_> {
 }
 
 impl Sessions {
-    pub fn new(store: AnyStore, bus: Bus, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
-        Self { store, bus, clock, rng, warm: Arc::default(), crash: None }
+    pub(crate) fn new(
+        parts: (AnyStore, Bus, Arc<dyn Clock>, Arc<dyn Rng>),
+        tasks: TaskTracker,
+        bell: Arc<dyn Fn(SessionId) + Send + Sync>,
+    ) -> Self {
+        let (store, bus, clock, rng) = parts;
+        Self { store, bus, clock, rng, warm: Arc::default(), crash: None, bell, tasks }
     }
 
     /// The session, folded as far as this process knows its log.
@@ -120,7 +130,8 @@ impl Sessions {
         folded.take(rows.as_slice())?;
         self.catch_up(id, &mut folded).await?;
         let used = Mutex::new(Instant::now());
-        let live = Live { id, workspace: head.workspace, record, folded: tokio::sync::Mutex::new(folded), used };
+        let live =
+            Live { id, workspace: head.workspace, record, folded: Arc::new(tokio::sync::Mutex::new(folded)), used };
         Ok(self.keep(Arc::new(live)))
     }
 
@@ -128,7 +139,7 @@ impl Sessions {
     pub fn adopt(&self, id: SessionId, workspace: WorkspaceId, record: SessionRecord, state: State) {
         let folded = Folded { state, transcript: Transcript::default() };
         let used = Mutex::new(Instant::now());
-        self.keep(Arc::new(Live { id, workspace, record, folded: tokio::sync::Mutex::new(folded), used }));
+        self.keep(Arc::new(Live { id, workspace, record, folded: Arc::new(tokio::sync::Mutex::new(folded)), used }));
     }
 
     #[must_use]
@@ -144,7 +155,9 @@ impl Sessions {
         let mut warm = self.warm.lock();
         if warm.len() >= WARM {
             // Rare, and a scan of a few hundred: no list to keep in order on every use.
-            let oldest = warm.iter().min_by_key(|(_, live)| *live.used.lock()).map(|(id, _)| *id);
+            // One in use must stay the only one: two would not see each other's rows.
+            let unused = warm.iter().filter(|(_, live)| Arc::strong_count(live) == 1);
+            let oldest = unused.min_by_key(|(_, live)| *live.used.lock()).map(|(id, _)| *id);
             oldest.and_then(|id| warm.remove(&id));
         }
         // Two may fold the same log at once: they must end up with the same one.
@@ -181,13 +194,13 @@ impl Sessions {
     }
 
     /// Decides on the present state and appends what was decided. If the log has grown meanwhile, folds that and decides
-    /// again. What is appended is published once it is durable.
+    /// again. What is appended is published once it is durable, also when whoever asked has stopped waiting.
     pub async fn write<T, E>(
         &self,
         live: &Live,
         mut decide: impl FnMut(&State, &mut dyn Stamp) -> Result<Write<T>, E>,
     ) -> Result<(T, Appended), WriteError<E>> {
-        let mut folded = live.folded.lock().await;
+        let mut folded = live.folded.clone().lock_owned().await;
         *live.used.lock() = Instant::now();
         loop {
             let mut moment = Moment { now: self.clock.now(), rng: &*self.rng };
@@ -196,35 +209,58 @@ impl Sessions {
             if rows.is_empty() && changes.is_empty() && lease == Lease::None {
                 return Ok((value, Appended { head: folded.state.head, epoch: 0 }));
             }
-            let mut next = folded.state.clone();
-            rows.iter().for_each(|row| next.fold(row));
-            let stored: Vec<Stored> = rows.iter().map(Row::store).collect();
-            let append = Append {
-                session: live.id,
-                expected_head: folded.state.head,
-                lease,
-                rows: stored.clone(),
-                summary: next.summary(),
-                runnable: next.is_runnable(),
-                changes,
-            };
-            match self.store.append(append).await {
-                Ok(appended) => {
-                    if let Some(crash) = &self.crash {
-                        crash.appended();
-                    }
-                    folded.state = next;
-                    rows.iter().for_each(|row| folded.transcript.push(row));
-                    // Still under the lock: watchers get the rows of a session in their order.
-                    self.bus.publish(live.id, || {
-                        rows.iter().zip(&stored).map(|(row, stored)| Published::new(row, stored)).collect()
-                    });
-                    return Ok((value, appended));
-                }
+            let sessions = self.clone();
+            let id = live.id;
+            // A task of its own: a client that hangs up must not leave the log ahead of the state and of its watchers.
+            let append = self.tasks.spawn(async move { sessions.append(id, folded, rows, lease, changes).await });
+            let appended;
+            (folded, appended) = append.await.map_err(|error| Error::Failed(error.to_string()))?;
+            match appended {
+                Ok(appended) => return Ok((value, appended)),
                 Err(Error::Conflict { .. }) => self.catch_up(live.id, &mut folded).await?,
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    async fn append(
+        &self,
+        session: SessionId,
+        mut folded: OwnedMutexGuard<Folded>,
+        rows: Vec<Row>,
+        lease: Lease,
+        changes: Vec<Change>,
+    ) -> (OwnedMutexGuard<Folded>, store::Result<Appended>) {
+        let mut next = folded.state.clone();
+        rows.iter().for_each(|row| next.fold(row));
+        let stored: Arc<[Stored]> = rows.iter().map(Row::store).collect();
+        let by_client = lease == Lease::None;
+        let runnable = next.is_runnable();
+        let append = Append {
+            session,
+            expected_head: folded.state.head,
+            lease,
+            rows: stored.clone(),
+            summary: next.summary(),
+            runnable,
+            changes,
+        };
+        let appended = self.store.append(append).await;
+        if appended.is_ok() {
+            if let Some(crash) = &self.crash {
+                crash.appended();
+            }
+            folded.state = next;
+            rows.iter().for_each(|row| folded.transcript.push(row));
+            // Still under the lock: watchers get the rows of a session in their order.
+            self.bus.publish(session, || {
+                rows.iter().zip(&*stored).map(|(row, stored)| Published::new(row, stored)).collect()
+            });
+            if by_client && runnable {
+                (self.bell)(session);
+            }
+        }
+        (folded, appended)
     }
 }
 

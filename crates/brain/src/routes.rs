@@ -17,7 +17,7 @@ pub struct Price {
 
 impl Price {
     pub fn cost(&self, usage: &Usage) -> Cost {
-        let writes = usage.cache_write_5m + usage.cache_write_1h;
+        let writes = usage.cache_write_5m.saturating_add(usage.cache_write_1h);
         let parts = [
             usage.input.saturating_mul(self.input),
             usage.output.saturating_mul(self.output),

@@ -3,6 +3,7 @@
 mod actions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -47,6 +48,9 @@ pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) 
         }
     }
 }
+
+/// How long a session that rests waits for its last calls to be ended.
+const SETTLE: Duration = Duration::from_secs(2);
 
 pub(crate) struct Run {
     brain: Arc<Inner>,
@@ -94,11 +98,14 @@ impl Run {
     async fn until_rest(&mut self, bell: &Notify) -> store::Result<()> {
         let mut next = self.step(Input::Taken, true).await?;
         loop {
-            if next.rest {
-                return Ok(());
-            }
             for action in next.actions {
                 self.act(action).await;
+            }
+            if next.rest {
+                // Only calls that an interrupt ends can be left, and ending them is quick.
+                let settled = async { while self.under_way.next().await.is_some() {} };
+                let _ = tokio::time::timeout(SETTLE, settled).await;
+                return Ok(());
             }
             next = match self.listen(bell).await? {
                 Some(step) => step,

@@ -69,6 +69,8 @@ impl Bus {
                 watcher.whole.lock().remove(&row.id);
                 if watcher.queue.try_send(Item::Row(row.clone())).is_err() {
                     watcher.lagged.store(true, Ordering::Release);
+                    // Emptied in between, the queue would never wake its reader to see the mark.
+                    let _ = watcher.queue.try_send(Item::Row(row.clone()));
                 }
             }
         }

@@ -15,11 +15,11 @@ pub struct Tokens {
 
 impl Tokens {
     fn add(&mut self, other: &Self) {
-        self.input += other.input;
-        self.output += other.output;
-        self.cache_read += other.cache_read;
-        self.cache_write_5m += other.cache_write_5m;
-        self.cache_write_1h += other.cache_write_1h;
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cache_read = self.cache_read.saturating_add(other.cache_read);
+        self.cache_write_5m = self.cache_write_5m.saturating_add(other.cache_write_5m);
+        self.cache_write_1h = self.cache_write_1h.saturating_add(other.cache_write_1h);
     }
 }
 
@@ -32,7 +32,7 @@ const PER_CENT: u64 = 10_000_000_000;
 impl Cost {
     /// To the nearest cent.
     pub fn money(self) -> Money {
-        Money { amount: ((self.0 + PER_CENT / 2) / PER_CENT).to_string(), currency: "USD".into() }
+        Money { amount: (self.0.saturating_add(PER_CENT / 2) / PER_CENT).to_string(), currency: "USD".into() }
     }
 }
 

@@ -15,7 +15,12 @@ const FILE: &str = "api_key";
 /// The key, and whether it was made just now.
 pub(crate) fn first(config: &Config) -> anyhow::Result<(String, bool)> {
     if let Some(key) = &config.api_key {
-        return Ok((key.0.trim().to_owned(), false));
+        let key = key.0.trim();
+        anyhow::ensure!(
+            !key.is_empty(),
+            "the API key is empty: set STEAD_API_KEY to one, or unset it to have one made"
+        );
+        return Ok((key.to_owned(), false));
     }
     let file = config.data_dir.join(FILE);
     if let Some(key) = kept(&config.data_dir) {

@@ -12,6 +12,7 @@ use brain::{Backoff, Brain, Crash, Options, Parts};
 use bus::Bus;
 use hands::Limits;
 use hands::namespace::{self, Namespace};
+use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use store::{Clock, Rng, SystemClock, SystemRng};
 use store_sqlite::{OpenError, SqliteStore};
@@ -132,7 +133,14 @@ fn make_private(data_dir: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("the data directory {} cannot be made", data_dir.display()))
 }
 
+/// Each live stream and each sandbox holds a descriptor; the usual soft limit is for programs that do not expect many.
+fn allow_descriptors() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+    allow_descriptors();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = Server::start(&config).await?;

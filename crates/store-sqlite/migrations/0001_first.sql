@@ -12,6 +12,7 @@ CREATE TABLE documents (
   PRIMARY KEY (workspace, kind, id)
 ) WITHOUT ROWID;
 CREATE INDEX documents_by_time ON documents (workspace, kind, created_at, id);
+CREATE INDEX documents_live ON documents (workspace, kind, created_at, id) WHERE archived_at IS NULL;
 CREATE INDEX documents_by_parent ON documents (workspace, kind, parent, created_at, id) WHERE parent IS NOT NULL;
 CREATE INDEX documents_by_reference ON documents (workspace, refers) WHERE refers IS NOT NULL;
 
@@ -27,6 +28,8 @@ CREATE TABLE sessions (
   summary     TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX sessions_runnable ON sessions (id) WHERE runnable = 1;
+CREATE INDEX sessions_working ON sessions (id) WHERE status IN ('running', 'rescheduling');
+CREATE INDEX sessions_leased ON sessions (id) WHERE lease_owner IS NOT NULL;
 
 -- visibility: 0 private, 1 shown, 2 waiting, 3 processes the row at `refers`.
 CREATE TABLE log (
@@ -42,8 +45,14 @@ CREATE TABLE log (
   private    TEXT NOT NULL,
   PRIMARY KEY (session, position)
 ) WITHOUT ROWID;
-CREATE INDEX log_inputs ON log (session, position) WHERE visibility = 2;
-CREATE INDEX log_processed ON log (session, refers) WHERE refers IS NOT NULL;
+CREATE INDEX log_inputs ON log (session, position) WHERE visibility = 2 OR (visibility = 1 AND kind GLOB 'user.*');
+
+-- Inputs that no row processes yet: a row comes with the input, and goes with the row that processes it.
+CREATE TABLE waiting (
+  session  TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  PRIMARY KEY (session, position)
+) WITHOUT ROWID;
 
 CREATE TABLE coverage (
   session  TEXT NOT NULL,

@@ -63,9 +63,11 @@ impl Blobs for SqliteStore {
 fn persist(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     let Some(directory) = path.parent() else { return Err(std::io::Error::other("a blob's path has a directory")) };
+    let is_new = !directory.exists();
     std::fs::create_dir_all(directory)?;
     file.persist(path).map_err(|error| error.error)?;
-    std::fs::File::open(directory)?.sync_all()
+    let parents = if is_new { 3 } else { 1 };
+    directory.ancestors().take(parents).try_for_each(|directory| std::fs::File::open(directory)?.sync_all())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {

@@ -5,6 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
 use store::{Catalog, Change, Document, Error, Kind, Listed, Order, Query, Result};
 use wire::WorkspaceId;
+use wire::session::Status;
 
 use crate::row::{LISTED, listed};
 use crate::{SqliteStore, failed};
@@ -101,6 +102,12 @@ fn select(query: &Query) -> (String, Vec<Value>) {
         conditions.push("json_extract(d.body, '$.agent.version') = ?".into());
         values.push(Value::from(i64::try_from(version).unwrap_or(i64::MAX)));
     }
+    // Few sessions work at a time, and an index knows them.
+    let working = |status: &Status| matches!(status, Status::Running | Status::Rescheduling);
+    let only_working = !filter.statuses.is_empty() && filter.statuses.iter().all(working);
+    if only_working {
+        conditions.push("s.status IN ('running', 'rescheduling')".into());
+    }
     if !filter.statuses.is_empty() {
         conditions.push(format!("s.status IN ({})", vec!["?"; filter.statuses.len()].join(", ")));
         values.extend(filter.statuses.iter().map(|status| Value::from(status.name().to_owned())));
@@ -116,9 +123,13 @@ fn select(query: &Query) -> (String, Vec<Value>) {
     }
     values.push(Value::from(i64::try_from(query.limit).unwrap_or(i64::MAX)));
     // Only sessions have a header to join with.
-    let join = if query.kind == Kind::Session { "d.id" } else { "NULL" };
+    let tables = match query.kind {
+        Kind::Session if only_working => "sessions s CROSS JOIN documents d ON d.id = s.id",
+        Kind::Session => "documents d LEFT JOIN sessions s ON s.id = d.id",
+        _ => "documents d LEFT JOIN sessions s ON s.id = NULL",
+    };
     let sql = format!(
-        "SELECT {LISTED} FROM documents d LEFT JOIN sessions s ON s.id = {join} WHERE {} \
+        "SELECT {LISTED} FROM {tables} WHERE {} \
          ORDER BY d.created_at {direction}, d.id {direction} LIMIT ?",
         conditions.join(" AND ")
     );

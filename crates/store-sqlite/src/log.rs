@@ -3,12 +3,15 @@
 use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
-use session::Stored;
+use session::{Stored, Visibility};
 use store::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Shown};
-use wire::{SessionId, WorkspaceId};
+use wire::{SessionId, Timestamp, WorkspaceId};
 
-use crate::row::{parsed, stored, summary, time, visibility_columns};
+use crate::row::{parsed, stored, summary, visibility_columns};
 use crate::{SqliteStore, catalog, failed};
+
+/// The most bytes of rows that are read at once, give or take one row.
+const MOST_BYTES: usize = 8 << 20;
 
 struct Header {
     head: u64,
@@ -70,6 +73,15 @@ fn insert(transaction: &Transaction<'_>, session: &str, rows: &[Stored]) -> Resu
             row.private,
         ];
         statement.execute(values).map_err(failed)?;
+        let moved = match row.visibility {
+            Visibility::Waiting => Some(("INSERT INTO waiting (session, position) VALUES (?, ?)", row.position)),
+            Visibility::Processes(of) => Some(("DELETE FROM waiting WHERE session = ? AND position = ?", of)),
+            Visibility::Private | Visibility::Shown => None,
+        };
+        if let Some((sql, position)) = moved {
+            let mut statement = transaction.prepare_cached(sql).map_err(failed)?;
+            statement.execute(params![session, position]).map_err(failed)?;
+        }
     }
     Ok(())
 }
@@ -87,55 +99,100 @@ fn create(transaction: &Transaction<'_>, workspace: WorkspaceId, append: Append)
     Ok(Appended { head, epoch: 0 })
 }
 
-/// The events that clients see, with their place in the order: `late` is 0 for processed ones, 1 for those that wait.
-const SHOWN: &str = "
-    SELECT 0 AS late, l.position AS place, l.position AS arrived, l.id, l.thread, l.kind, l.body, l.at AS processed_at
-    FROM log l WHERE l.session = ?1 AND l.visibility = 1
-  UNION ALL
-    SELECT 0, l.position, w.position, w.id, w.thread, w.kind, w.body, l.at
-    FROM log l JOIN log w ON w.session = l.session AND w.position = l.refers
-    WHERE l.session = ?1 AND l.visibility = 3
-  UNION ALL
-    SELECT 1, w.position, w.position, w.id, w.thread, w.kind, w.body, NULL
-    FROM log w WHERE w.session = ?1 AND w.visibility = 2
-      AND NOT EXISTS (SELECT 1 FROM log l WHERE l.session = w.session AND l.refers = w.position)";
+/// Events that are processed, by the row that shows them. A row that processes an input repeats its id, thread and kind, and
+/// has its body from there.
+const PROCESSED: &str = "
+    SELECT l.position, coalesce(l.refers, l.position), l.id, l.thread, l.kind,
+           CASE WHEN l.visibility = 3 THEN w.body ELSE l.body END, l.at
+    FROM log l LEFT JOIN log w ON w.session = ?1 AND w.position = l.refers
+    WHERE l.session = ?1 AND l.visibility IN (1, 3)";
 
-fn select(session: SessionId, read: &Read) -> (String, Vec<Value>) {
-    let mut conditions = Vec::new();
+/// Inputs that wait.
+const WAITING: &str = "
+    SELECT l.position, l.position, l.id, l.thread, l.kind, l.body, NULL
+    FROM waiting w JOIN log l ON l.session = w.session AND l.position = w.position
+    WHERE w.session = ?1";
+
+/// A page's statement over one of the two: each streams from its index, whatever the length of the log.
+fn select(session: SessionId, read: &Read, from: &str, after: Option<u64>, limit: usize) -> (String, Vec<Value>) {
+    let mut conditions = String::new();
     let mut values = vec![Value::from(session.to_string())];
-    let mut bind = |value: Value| {
+    let mut bind = |condition: &str, value: Value| {
         values.push(value);
-        format!("?{}", values.len())
+        conditions.push_str(&format!(" AND {condition} ?{}", values.len()));
     };
     if let Some(thread) = read.thread {
-        conditions.push(format!("thread = {}", bind(thread.to_string().into())));
-    }
-    if !read.kinds.is_empty() {
-        let kinds: Vec<_> = read.kinds.iter().map(|kind| bind(kind.clone().into())).collect();
-        conditions.push(format!("kind IN ({})", kinds.join(", ")));
+        bind("l.thread =", thread.to_string().into());
     }
     if let Some(from) = read.from {
-        conditions.push(format!("processed_at >= {}", bind(from.millis().into())));
+        bind("l.at >=", from.millis().into());
     }
     if let Some(to) = read.to {
-        conditions.push(format!("processed_at <= {}", bind(to.millis().into())));
+        bind("l.at <=", to.millis().into());
     }
-    let (comparison, direction) = if read.descending { ("<", "DESC") } else { (">", "ASC") };
-    if let Some(after) = read.after {
-        let (late, place) = match after {
-            Shown::At(place) => (0, place),
-            Shown::Waiting(place) => (1, place),
+    let (comparison, direction) = if read.descending { ("l.position <", "DESC") } else { ("l.position >", "ASC") };
+    if let Some(after) = after {
+        bind(comparison, i64::try_from(after).unwrap_or(i64::MAX).into());
+    }
+    if !read.kinds.is_empty() {
+        let first = values.len() + 1;
+        values.extend(read.kinds.iter().map(|kind| Value::from(kind.clone())));
+        let places: Vec<_> = (first..=values.len()).map(|place| format!("?{place}")).collect();
+        conditions.push_str(&format!(" AND l.kind IN ({})", places.join(", ")));
+    }
+    (format!("{from}{conditions} ORDER BY l.position {direction} LIMIT {limit}"), values)
+}
+
+/// Reads at most `limit` events of one of the two.
+fn pages(
+    connection: &rusqlite::Connection,
+    (sql, values): (String, Vec<Value>),
+    shown: fn(u64) -> Shown,
+    pages: &mut Vec<Page>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        let processed_at = row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis);
+        pages.push(Page {
+            shown: shown(row.get(0)?),
+            arrived: row.get(1)?,
+            id: parsed(row, 2)?,
+            thread: parsed(row, 3)?,
+            kind: row.get(4)?,
+            body: row.get_ref(5)?.as_str()?.into(),
+            processed_at,
+        });
+    }
+    Ok(())
+}
+
+/// A page of what clients see: processed events, with those that wait behind them all.
+fn list(connection: &rusqlite::Connection, session: SessionId, read: &Read) -> rusqlite::Result<Vec<Page>> {
+    let mut found = Vec::new();
+    // One moment for both: an input that is taken up in between would be in neither.
+    let transaction = connection.unchecked_transaction()?;
+    let timed = read.from.is_some() || read.to.is_some();
+    let read_part = |waiting: bool, found: &mut Vec<Page>| {
+        // SQLite counts in signed numbers.
+        let left = (read.limit - found.len()).min(i32::MAX as usize);
+        let after = match (read.after, waiting) {
+            (Some(Shown::At(position)), false) | (Some(Shown::Waiting(position)), true) => Some(position),
+            // The part that comes first in this order is done.
+            (Some(Shown::At(_)), true) if read.descending => return Ok(()),
+            (Some(Shown::Waiting(_)), false) if !read.descending => return Ok(()),
+            _ => None,
         };
-        let place = i64::try_from(place).unwrap_or(i64::MAX);
-        conditions.push(format!("(late, place) {comparison} ({late}, {})", bind(place.into())));
-    }
-    let limit = bind(i64::try_from(read.limit).unwrap_or(i64::MAX).into());
-    let condition = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
-    let sql = format!(
-        "SELECT late, place, arrived, id, thread, kind, body, processed_at FROM ({SHOWN})
-         WHERE {condition} ORDER BY late {direction}, place {direction} LIMIT {limit}"
-    );
-    (sql, values)
+        if left == 0 || (waiting && timed) {
+            return Ok(());
+        }
+        let (from, shown): (_, fn(u64) -> Shown) =
+            if waiting { (WAITING, Shown::Waiting) } else { (PROCESSED, Shown::At) };
+        pages(&transaction, select(session, read, from, after, left), shown, found)
+    };
+    read_part(read.descending, &mut found)?;
+    read_part(!read.descending, &mut found)?;
+    Ok(found)
 }
 
 #[async_trait]
@@ -154,32 +211,24 @@ impl SessionLog for SqliteStore {
                        WHERE session = ? AND position > ? ORDER BY position LIMIT ?";
             let mut statement = connection.prepare_cached(sql)?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            statement.query_map(params![session.to_string(), after, limit], stored)?.collect()
+            let mut rows = Vec::new();
+            let mut bytes = 0;
+            for row in statement.query_map(params![session.to_string(), after, limit], stored)? {
+                let row = row?;
+                bytes += row.body.len() + row.private.len();
+                rows.push(row);
+                // Rows can be large, and whoever reads asks again until there are none.
+                if bytes > MOST_BYTES {
+                    break;
+                }
+            }
+            Ok(rows)
         })
         .await
     }
 
     async fn list(&self, session: SessionId, read: Read) -> Result<Vec<Page>> {
-        self.read(move |connection| {
-            let (sql, values) = select(session, &read);
-            let mut statement = connection.prepare_cached(&sql)?;
-            let pages = statement.query_map(params_from_iter(values), |row| {
-                let late: bool = row.get(0)?;
-                let place = row.get(1)?;
-                let processed_at = if late { None } else { Some(time(row, 7)?) };
-                Ok(Page {
-                    shown: if late { Shown::Waiting(place) } else { Shown::At(place) },
-                    arrived: row.get(2)?,
-                    id: parsed(row, 3)?,
-                    thread: parsed(row, 4)?,
-                    kind: row.get(5)?,
-                    body: row.get_ref(6)?.as_str()?.into(),
-                    processed_at,
-                })
-            })?;
-            pages.collect()
-        })
-        .await
+        self.read(move |connection| list(connection, session, &read)).await
     }
 
     async fn head(&self, session: SessionId) -> Result<SessionHead> {
@@ -261,6 +310,7 @@ impl SessionLog for SqliteStore {
             }
             for sql in [
                 "DELETE FROM log WHERE session = ?",
+                "DELETE FROM waiting WHERE session = ?",
                 "DELETE FROM coverage WHERE session = ?",
                 "DELETE FROM sessions WHERE id = ?",
             ] {

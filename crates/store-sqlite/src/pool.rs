@@ -1,6 +1,7 @@
 //! Readers: a few connections, each used by one blocking task at a time.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -15,22 +16,24 @@ const READERS: usize = 4;
 pub(crate) struct Readers {
     file: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, idle: Mutex::new(Vec::new()), permits: Semaphore::new(READERS) }
+        Self { file, idle: Mutex::new(Vec::new()), permits: Arc::new(Semaphore::new(READERS)) }
     }
 
     /// Runs one query. The connection is never held across an await of the caller.
     pub(crate) async fn run<T: Send + 'static>(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _permit = self.permits.acquire().await.map_err(failed)?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(failed)?;
         let readers = self.clone();
         let work = move || {
+            // Held by the work, not by the caller, who may stop waiting for it.
+            let _permit = permit;
             let idle = readers.idle.lock().pop();
             let connection = match idle {
                 Some(connection) => connection,

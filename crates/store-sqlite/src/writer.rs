@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction};
 use store::{Clock, Result};
@@ -12,6 +13,9 @@ use crate::failed;
 
 /// The most writes in one group. Bounds how long the first of them waits for the last.
 const GROUP: usize = 256;
+
+/// A pause this long is used to checkpoint.
+const IDLE: Duration = Duration::from_millis(500);
 
 /// A write, as a closure over the open transaction. It runs inside a savepoint of its own: its failure is its own.
 type Work = Box<dyn FnOnce(&Transaction<'_>, i64) -> Pending + Send>;
@@ -64,7 +68,19 @@ impl Writer {
 }
 
 fn run(mut connection: Connection, work: &Receiver<Work>, clock: &dyn Clock) {
-    while let Ok(first) = work.recv() {
+    let mut checkpointed = true;
+    loop {
+        let first = match work.recv_timeout(if checkpointed { Duration::MAX } else { IDLE }) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => {
+                // Not all of it if readers are busy; the next pause does the rest.
+                let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+                checkpointed = true;
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        checkpointed = false;
         let group: Vec<Work> = std::iter::once(first).chain(work.try_iter().take(GROUP - 1)).collect();
         commit(&mut connection, group, clock.now().millis());
     }

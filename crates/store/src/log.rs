@@ -16,7 +16,7 @@ pub struct Append {
     pub expected_head: u64,
     pub lease: Lease,
     /// Numbered from `expected_head + 1`. May be empty, if only the lease or documents change.
-    pub rows: Vec<Stored>,
+    pub rows: Arc<[Stored]>,
     pub summary: Summary,
     /// Whether a brain has something to do after these rows.
     pub runnable: bool,
@@ -95,7 +95,7 @@ pub trait SessionLog: Send + Sync {
     /// Makes a session: its header, its first rows and its document, in one transaction.
     async fn create_session(&self, workspace: WorkspaceId, append: Append) -> Result<Appended>;
     async fn append(&self, append: Append) -> Result<Appended>;
-    /// Rows from `after` on, at most `limit`.
+    /// Rows from `after` on, at most `limit`; fewer if they are large, but none only at the end.
     async fn rows(&self, session: SessionId, after: u64, limit: usize) -> Result<Vec<Stored>>;
     /// What clients see of the log.
     async fn list(&self, session: SessionId, read: Read) -> Result<Vec<Page>>;

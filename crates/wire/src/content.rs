@@ -69,8 +69,9 @@ fn read_source(value: Value, path: &str, types: &[&str], takes_text: bool) -> Re
                 return Err(fields.invalid("media_type", format!("Input should be one of {}", types.join(", "))));
             }
             let data: String = fields.required("data")?;
-            let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-            if data.is_empty() || !data.len().is_multiple_of(4) || !data.bytes().all(letter) {
+            let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+            let letters = data.strip_suffix("==").or(data.strip_suffix('=')).unwrap_or(&data);
+            if data.is_empty() || !data.len().is_multiple_of(4) || letters.is_empty() || !letters.bytes().all(letter) {
                 return Err(fields.invalid("data", "Input should be standard base64"));
             }
             Source::Base64 { media_type, data }

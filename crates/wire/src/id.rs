@@ -18,11 +18,18 @@ const MARK: &str = "01";
 #[error("not an id of this kind")]
 pub struct Malformed;
 
+/// Digits that fit a `u64`: dividing a `u128` is slow, and ids are written all the time.
+const CHUNK: usize = 10;
+
 fn encode(mut bits: u128) -> [u8; DIGITS] {
     let mut digits = [ALPHABET[0]; DIGITS];
-    for digit in digits.iter_mut().rev() {
-        *digit = ALPHABET[(bits % 58) as usize];
-        bits /= 58;
+    for chunk in digits.rchunks_mut(CHUNK) {
+        let mut low = (bits % 58u128.pow(CHUNK as u32)) as u64;
+        bits /= 58u128.pow(CHUNK as u32);
+        for digit in chunk.iter_mut().rev() {
+            *digit = ALPHABET[(low % 58) as usize];
+            low /= 58;
+        }
     }
     digits
 }

@@ -1,6 +1,6 @@
 //! One client's stream: what it missed from the log, then what happens, with pings in between.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use bus::{Item, Published, Subscription};
 use futures::Stream;
 use session::{Stored, Visibility};
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use wire::ThreadId;
+use wire::{EventId, ThreadId};
 
 use crate::app::App;
 
@@ -58,6 +58,8 @@ pub(super) struct Tail {
     ready: VecDeque<Bytes>,
     pings: Interval,
     ended: bool,
+    /// Events that were sent from the log, and may still come from the subscription.
+    told: HashSet<EventId>,
 }
 
 impl Tail {
@@ -73,7 +75,18 @@ impl Tail {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is at once.
         pings.reset();
-        Self { app, subscription, attached, position, backlog, thread, ready: VecDeque::new(), pings, ended: false }
+        Self {
+            app,
+            subscription,
+            attached,
+            position,
+            backlog,
+            thread,
+            ready: VecDeque::new(),
+            pings,
+            ended: false,
+            told: HashSet::new(),
+        }
     }
 
     pub(super) fn frames(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -110,6 +123,8 @@ impl Tail {
         match item {
             // Rows were dropped because this client reads slowly: everything so far is in the log.
             None => self.backlog = u64::MAX,
+            // The log was read meanwhile, and the event is out already: its preview comes too late.
+            Some(Item::Preview(preview)) if self.told.contains(&preview.id) => {}
             Some(Item::Preview(preview)) => {
                 if self.thread.is_none_or(|thread| thread == preview.thread) {
                     self.ready.push_back(preview.frame.clone());
@@ -119,7 +134,9 @@ impl Tail {
                 self.ready.extend(row.frame.clone());
                 self.ended = true;
             }
-            Some(Item::Row(row)) if row.position <= self.position => {}
+            Some(Item::Row(row)) if row.position <= self.position => {
+                self.told.remove(&row.id);
+            }
             Some(Item::Row(row)) if row.position > self.position + 1 => self.backlog = row.position,
             Some(Item::Row(row)) => self.send(&row),
         }
@@ -146,23 +163,32 @@ impl Tail {
         };
         if rows.is_empty() {
             self.backlog = self.position;
+            // A session that was deleted has no rows either, and its last event may have been missed.
+            self.ended = matches!(self.app.store().head(session).await, Err(store::Error::NotFound));
             return;
         }
         for stored in &rows {
             match self.publish(stored).await {
-                Some(row) => self.send(&row),
-                None => self.position = stored.position,
+                Ok(row) => {
+                    self.told.insert(row.id);
+                    self.send(&row);
+                }
+                Err(error) => {
+                    tracing::error!(%session, %error, "a stream could not read its log");
+                    self.ended = true;
+                    return;
+                }
             }
         }
     }
 
     /// The row as it was published when it was new.
-    async fn publish(&self, stored: &Stored) -> Option<Published> {
+    async fn publish(&self, stored: &Stored) -> store::Result<Published> {
         let Visibility::Processes(of) = stored.visibility else {
-            return Some(Published::from_stored(stored, &stored.kind, &stored.body));
+            return Ok(Published::from_stored(stored, &stored.kind, &stored.body));
         };
-        let input = self.app.store().rows(self.attached.live.id, of.saturating_sub(1), 1).await.ok()?;
-        let input = input.into_iter().next()?;
-        Some(Published::from_stored(stored, &input.kind, &input.body))
+        let input = self.app.store().rows(self.attached.live.id, of.saturating_sub(1), 1).await?;
+        let input = input.into_iter().next().ok_or(store::Error::NotFound)?;
+        Ok(Published::from_stored(stored, &input.kind, &input.body))
     }
 }

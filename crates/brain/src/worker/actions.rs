@@ -227,6 +227,10 @@ impl Run {
                 return Ok(None);
             }
             Ended::Adopted(Err(Lost::Fenced(epoch))) => return Err(store::Error::Fenced { epoch }),
+            Ended::Adopted(Err(Lost::Refused(reason))) => {
+                self.none_to_be_had(&reason);
+                return Ok(None);
+            }
             Ended::Adopted(Err(lost)) => return self.replace(&lost).await.map(Some),
         };
         self.step(input, false).await.map(Some)

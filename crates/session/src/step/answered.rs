@@ -45,7 +45,7 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
     let model_usage = ModelUsage {
         input_tokens: tokens.input,
         output_tokens: tokens.output,
-        cache_creation_input_tokens: tokens.cache_write_5m + tokens.cache_write_1h,
+        cache_creation_input_tokens: tokens.cache_write_5m.saturating_add(tokens.cache_write_1h),
         cache_read_input_tokens: tokens.cache_read,
     };
     let end = Event::SpanModelRequestEnd { model_request_start_id: span, is_error: false, model_usage };

@@ -118,7 +118,7 @@ pub(super) async fn a_session_is_made_once_and_whole(store: &dyn Store) {
 
     let other = SessionId::from_bits(5);
     let events = vec![row(1, "session.created", Visibility::Private), row(2, "user.message", Visibility::Waiting)];
-    let with_events = Append { rows: events, runnable: true, ..creation(other) };
+    let with_events = Append { rows: events.into(), runnable: true, ..creation(other) };
     let appended = store.create_session(WORKSPACE, with_events).await.unwrap();
     assert_eq!((appended.head, appended.epoch), (2, 0), "a session may begin with events");
     assert!(store.create_session(WORKSPACE, creation(other)).await.is_err(), "a session is made once");

@@ -45,7 +45,7 @@ pub(super) fn append(session: SessionId, head: u64, rows: Vec<Stored>) -> Append
         session,
         expected_head: head,
         lease: Lease::None,
-        rows,
+        rows: rows.into(),
         summary: Summary::default(),
         runnable: false,
         changes: Vec::new(),

@@ -24,7 +24,7 @@ pub(super) struct Log {
 impl Log {
     fn new(workspace: WorkspaceId, append: Append) -> Self {
         let Append { rows, summary, runnable, .. } = append;
-        Self { workspace, rows, epoch: 0, owner: None, summary, runnable, covered: BTreeMap::new() }
+        Self { workspace, rows: rows.to_vec(), epoch: 0, owner: None, summary, runnable, covered: BTreeMap::new() }
     }
 
     fn head(&self) -> u64 {
@@ -128,7 +128,7 @@ impl SessionLog for Volatile {
         check_numbers(&append)?;
         documents.apply(append.changes)?;
         // From here on nothing is refused.
-        log.rows.extend(append.rows);
+        log.rows.extend(append.rows.iter().cloned());
         log.epoch = epoch;
         log.owner = owner;
         log.summary = append.summary;
