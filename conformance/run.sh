@@ -198,4 +198,5 @@ done
 stop_server
 
 echo "=== passed: ${passed[*]:-none}; skipped: ${skipped[*]:-none}; failed: ${failed[*]:-none}"
+echo "${#passed[@]} passed, ${#failed[@]} failed, ${#skipped[@]} skipped"
 [[ ${#failed[@]} -eq 0 ]]

@@ -16,19 +16,19 @@ import urllib.request
 
 MODEL = "qwen2.5-coder-1.5b"
 KEY = "local-model-tasks"
-SYSTEM = "You are a careful assistant with a Linux shell. Use the bash tool to do what is asked, then say what you found in one sentence."
+SYSTEM = "You work on a Linux machine. You must call the bash tool to do what is asked; never answer without having called it, unless told to."
 
 # name, task, what must be true of the events and the files
 TASKS = [
     ("kernel", "Run uname -s and tell me its output.", lambda run: run.called("bash")),
     ("count", "Use bash to count the files in /etc with ls and wc.", lambda run: run.called("bash")),
     ("write a file", "Use bash to write the word hello into /workspace/hello.txt", lambda run: run.called("bash", "write")),
-    ("sum", "Use bash to compute 1234 * 5678 with echo $((1234*5678)).", lambda run: run.called("bash") and run.printed("7006652")),
+    ("sum", "Call the bash tool with the command: echo $((1234*5678))", lambda run: run.called("bash") and run.printed("7006652")),
     ("date", "Use bash to print the current year with date +%Y.", lambda run: run.called("bash") and run.printed("20")),
-    ("report", "Use bash to run: echo done > /mnt/session/outputs/report.txt", lambda run: "report.txt" in run.files()),
-    ("sort", "Use bash to run: printf '3\\n1\\n2\\n' | sort", lambda run: run.called("bash") and run.printed("1\n2\n3")),
-    ("failing command", "Use bash to run: ls /does-not-exist and tell me what went wrong.", lambda run: run.called("bash") and run.failed()),
-    ("awk", "Use bash to run: echo '4 5' | awk '{print $1+$2}'", lambda run: run.called("bash") and run.printed("9")),
+    ("report", "Call the bash tool with the command: echo done > /mnt/session/outputs/report.txt", lambda run: "report.txt" in run.files()),
+    ("sort", "Call the bash tool with the command: printf '3\\n1\\n2\\n' | sort", lambda run: run.called("bash") and run.printed("1\n2\n3")),
+    ("failing command", "Call the bash tool with the command: ls /does-not-exist", lambda run: run.called("bash") and run.failed()),
+    ("awk", "Call the bash tool with the command: echo '4 5' | awk '{print $1+$2}'", lambda run: run.called("bash") and run.printed("9")),
     ("talk only", "Say hello to me without using any tool.", lambda run: run.spoke()),
 ]
 

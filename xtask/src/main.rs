@@ -20,7 +20,7 @@ use crate::command::{cargo, run};
 const USAGE: &str = "cargo xtask <command>
 
   ci                  everything that `make test` promises, step by step, with a tally at the end
-  soak                the tests and the conformance suite at their full counts (STEAD_SOAK=1)
+  soak                the tests and the conformance suite at their full counts
   lint                clippy over the workspace, warnings as errors
   fmt [--check]       format the Rust code
   tidy                the checks that a compiler cannot make: dependency arrow, file sizes, links

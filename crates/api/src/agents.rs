@@ -26,18 +26,8 @@ pub(crate) async fn create(State(app): State<App>, Body(create): Body<Create>) -
         updated_at: now,
         archived_at: None,
     };
-    let document = Document {
-        workspace: WORKSPACE,
-        kind: Kind::Agent,
-        id: agent.id.to_string(),
-        created_at: now,
-        updated_at: now,
-        archived_at: None,
-        version: 1,
-        parent: None,
-        refers: None,
-        body: serde_json::to_string(&agent).map_err(internal)?,
-    };
+    let document =
+        Document::new(WORKSPACE, Kind::Agent, agent.id, now, serde_json::to_string(&agent).map_err(internal)?);
     let version = version_document(&agent, &document);
     app.store().apply(vec![Change::Insert(document), Change::Insert(version)]).await.map_err(unexpected)?;
     Ok(Json(agent))

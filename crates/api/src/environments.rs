@@ -24,18 +24,13 @@ pub(crate) async fn create(State(app): State<App>, Body(change): Body<Environmen
         updated_at: now,
         archived_at: None,
     };
-    let document = Document {
-        workspace: WORKSPACE,
-        kind: Kind::Environment,
-        id: environment.id.to_string(),
-        created_at: now,
-        updated_at: now,
-        archived_at: None,
-        version: 1,
-        parent: None,
-        refers: None,
-        body: serde_json::to_string(&environment).map_err(internal)?,
-    };
+    let document = Document::new(
+        WORKSPACE,
+        Kind::Environment,
+        environment.id,
+        now,
+        serde_json::to_string(&environment).map_err(internal)?,
+    );
     app.store().apply(vec![Change::Insert(document)]).await.map_err(unexpected)?;
     Ok(Json(environment))
 }

@@ -78,16 +78,14 @@ async fn store_file(
     let output = Some(Output { path: entry.path, size: entry.size, modified: entry.modified });
     let record = FileRecord { file, blob: blob.0, output };
     let document = Document {
-        workspace: live.workspace,
-        kind: Kind::File,
-        id: id.to_string(),
-        created_at: now,
-        updated_at: now,
-        archived_at: None,
-        version: 1,
         parent: Some(live.id.to_string()),
-        refers: None,
-        body: serde_json::to_string(&record).map_err(|error| error.to_string())?,
+        ..Document::new(
+            live.workspace,
+            Kind::File,
+            id,
+            now,
+            serde_json::to_string(&record).map_err(|error| error.to_string())?,
+        )
     };
     let delete = replaced.map(|id| Change::Delete { workspace: live.workspace, kind: Kind::File, id });
     let changes = delete.into_iter().chain([Change::Insert(document)]).collect();

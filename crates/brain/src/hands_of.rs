@@ -35,7 +35,8 @@ impl HandsOf {
     pub(crate) async fn provision(&self, live: &Live, epoch: u64) -> Result<Arc<dyn Hand>, String> {
         let name = live.id.to_string();
         self.attached.lock().remove(&live.id);
-        let staging = self.staging.join(&name);
+        // By epoch: one that was given up may still be copying.
+        let staging = self.staging.join(format!("{name}-{epoch}"));
         let uploads =
             self.stage(live, &staging).await.map_err(|error| format!("the input files cannot be laid out: {error}"))?;
         let spec = Spec { name, uploads, limits: self.limits };

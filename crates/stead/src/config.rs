@@ -151,8 +151,8 @@ pub(crate) struct Flags {
     data_dir: Option<PathBuf>,
 }
 
-/// `STEAD_*` variables that are keys of the configuration.
-const VARIABLES: [&str; 7] = ["listen", "data_dir", "api_key", "sandbox", "scripts_dir", "database_url", "nats_url"];
+/// `STEAD_*` variables that are keys of the configuration, but for the API key.
+const VARIABLES: [&str; 6] = ["listen", "data_dir", "sandbox", "scripts_dir", "database_url", "nats_url"];
 
 impl Config {
     pub(crate) fn load(file: Option<&Path>, flags: &Flags) -> anyhow::Result<Self> {
@@ -173,6 +173,9 @@ impl Config {
         figment =
             figment.merge(Env::prefixed("STEAD_").only(&VARIABLES).filter(set)).merge(Serialized::defaults(flags));
         let mut config: Self = figment.extract().context("the configuration cannot be used")?;
+        // Read as it is: a key of digits alone is not a number.
+        let key = std::env::var("STEAD_API_KEY").ok().filter(|key| !key.is_empty());
+        config.api_key = key.map(Secret).or(config.api_key);
         config.check()?;
         config.data_dir = std::path::absolute(&config.data_dir).context("the data directory has no absolute path")?;
         Ok(config)

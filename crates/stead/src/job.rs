@@ -163,7 +163,7 @@ async fn follow(arguments: &Arguments, client: &Client, session: &str, show: &mu
 /// Saves what the session left. Names come from the agent: only their last part is used.
 async fn download(arguments: &Arguments, client: &Client, session: &str) -> anyhow::Result<Vec<(PathBuf, u64)>> {
     let list = client.get(&format!("/v1/files?scope_id={session}&limit=1000")).await?;
-    let mut saved = Vec::new();
+    let mut saved: Vec<(PathBuf, u64)> = Vec::new();
     for file in list["data"].as_array().into_iter().flatten().filter(|file| file["downloadable"] == Value::Bool(true)) {
         let (Some(id), Some(name)) = (file["id"].as_str(), file["filename"].as_str()) else { continue };
         let name =
@@ -171,7 +171,11 @@ async fn download(arguments: &Arguments, client: &Client, session: &str) -> anyh
         tokio::fs::create_dir_all(&arguments.out)
             .await
             .with_context(|| format!("{} cannot be made", arguments.out.display()))?;
-        let path = arguments.out.join(name);
+        let mut path = arguments.out.join(name);
+        if saved.iter().any(|(other, _)| *other == path) {
+            // Files of different directories may have the same name.
+            path = arguments.out.join(format!("{id}-{name}"));
+        }
         let size = client.download(&format!("/v1/files/{id}/content"), &path).await?;
         saved.push((path, size));
     }

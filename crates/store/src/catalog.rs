@@ -46,6 +46,24 @@ pub struct Document {
     pub body: String,
 }
 
+impl Document {
+    /// A new resource that belongs to no other.
+    pub fn new(workspace: WorkspaceId, kind: Kind, id: impl ToString, now: Timestamp, body: String) -> Self {
+        Self {
+            workspace,
+            kind,
+            id: id.to_string(),
+            created_at: now,
+            updated_at: now,
+            archived_at: None,
+            version: 1,
+            parent: None,
+            refers: None,
+            body,
+        }
+    }
+}
+
 /// A write to the catalogue.
 #[derive(Debug, Clone)]
 pub enum Change {

@@ -58,18 +58,8 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Reply<Fi
         scope: None,
     };
     let record = FileRecord { file: file.clone(), blob: blob.0, output: None };
-    let document = Document {
-        workspace: WORKSPACE,
-        kind: Kind::File,
-        id: file.id.to_string(),
-        created_at: now,
-        updated_at: now,
-        archived_at: None,
-        version: 1,
-        parent: None,
-        refers: None,
-        body: serde_json::to_string(&record).map_err(internal)?,
-    };
+    let document =
+        Document::new(WORKSPACE, Kind::File, file.id, now, serde_json::to_string(&record).map_err(internal)?);
     app.store().apply(vec![Change::Insert(document)]).await.map_err(unexpected)?;
     Ok(Json(file))
 }

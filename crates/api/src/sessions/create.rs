@@ -35,16 +35,9 @@ pub(crate) async fn create(State(app): State<App>, Body(create): Body<Create>) -
         resources: copies.iter().map(|copy| copy.mount.clone()).collect(),
     };
     let document = Document {
-        workspace: WORKSPACE,
-        kind: Kind::Session,
-        id: id.to_string(),
-        created_at: now,
-        updated_at: now,
-        archived_at: None,
-        version: 1,
         parent: Some(agent.id.to_string()),
         refers: Some(environment.id.to_string()),
-        body: serde_json::to_string(&record).map_err(internal)?,
+        ..Document::new(WORKSPACE, Kind::Session, id, now, serde_json::to_string(&record).map_err(internal)?)
     };
     let files = copies.into_iter().map(|copy| Change::Insert(copy.document));
     let append = Append {
@@ -130,16 +123,8 @@ async fn copy_files(
         let file = File { id: file_id, scope, created_at: now, downloadable: false, expires_at: None, ..original.file };
         let record = FileRecord { file, blob: original.blob.clone(), output: None };
         let document = Document {
-            workspace: WORKSPACE,
-            kind: Kind::File,
-            id: file_id.to_string(),
-            created_at: now,
-            updated_at: now,
-            archived_at: None,
-            version: 1,
             parent: Some(session.to_string()),
-            refers: None,
-            body: serde_json::to_string(&record).map_err(internal)?,
+            ..Document::new(WORKSPACE, Kind::File, file_id, now, serde_json::to_string(&record).map_err(internal)?)
         };
         copies.push(Copy { mount: Mount { resource, blob: original.blob }, document });
     }

@@ -66,11 +66,13 @@ impl Show {
                 self.end_line();
             }
             "agent.tool_use" => {
-                let name = event["name"].as_str().unwrap_or_default();
+                let name = cut(event["name"].as_str().unwrap_or_default(), 60);
                 self.line(&format!("{} {}", self.bold(&format!("> {name}")), describe(&event["input"])));
             }
             "agent.tool_result" => self.result(event),
-            "session.error" => self.line(&format!("error: {}", event["error"]["message"].as_str().unwrap_or_default())),
+            "session.error" => {
+                self.line(&format!("error: {}", cut(event["error"]["message"].as_str().unwrap_or_default(), 400)))
+            }
             "session.status_rescheduled" => self.note("trying again"),
             _ => {}
         }

@@ -18,11 +18,11 @@ turns:
 
 const GREEDY: &str = r#"
 turns:
-  - call: [{ tool: bash, input: { command: ":(){ :|:& };:", timeout_ms: 1500 } }]
+  - call: [{ tool: bash, input: { command: ":(){ :|:& };: ; sleep 30", timeout_ms: 1500 } }]
   - call: [{ tool: bash, input: { command: "yes | head -c 300000000; echo >&2 end" } }]
   - call: [{ tool: bash, input: { command: "head -c 5000000000 /dev/zero > /workspace/big; rm -f /workspace/big" } }]
   - call: [{ tool: bash, input: { command: "setsid sh -c 'sleep 300' > /dev/null 2>&1 & echo started" } }]
-  - call: [{ tool: bash, input: { command: "mount -t tmpfs none /mnt; ls /root/../home; kill -9 1; echo alive" } }]
+  - call: [{ tool: bash, input: { command: "mount -t tmpfs none /mnt; ls /home; kill -9 1; echo alive" } }]
   - say: "{{last_result}}"
 "#;
 
@@ -151,7 +151,7 @@ async fn commands_that_take_all_they_can_are_contained_and_the_next_call_works()
     let events = server.client.idle(&session).await;
     let results: Vec<_> = of(&events, "agent.tool_result").into_iter().map(text).collect();
     assert_eq!(results.len(), 5, "{events:#?}");
-    assert!(results[0].contains("timed out") || results[0].contains("fork"), "{}", results[0]);
+    assert!(results[0].contains("timed out"), "{}", results[0]);
     assert!(results[1].len() < 100_000 && results[1].contains("/mnt/session/tool_outputs/"), "{}", results[1].len());
     assert!(results[2].contains("No space left"), "{}", results[2]);
     assert!(results[3].contains("started"), "{}", results[3]);
