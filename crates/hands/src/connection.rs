@@ -55,7 +55,13 @@ enum Waiting {
 impl Connection {
     /// Connects to `socket` in the hand's directory and greets. Returns the daemon's incarnation too.
     pub(crate) async fn open(directory: &Path, epoch: u64) -> Result<(Self, String), Lost> {
-        let stream = dial(directory).await.map_err(|error| gone(format!("its socket does not answer: {error}")))?;
+        let stream = dial(directory).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                gone(format!("its socket does not answer: {error}"))
+            }
+            // Want of descriptors or of memory is this server's trouble: the sandbox lives, and must not be replaced for it.
+            _ => Lost::Refused(format!("its socket cannot be reached just now: {error}")),
+        })?;
         let connection = Self::over(stream, epoch);
         let greeting = timeout(GREETING, connection.ask(Verb::Hello { version: VERSION })).await;
         match greeting.map_err(|_| gone("its daemon does not answer"))?? {

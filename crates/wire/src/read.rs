@@ -210,10 +210,11 @@ impl Read for MetadataPatch {
         let mut patch = BTreeMap::new();
         for (key, value) in Fields::of(value, path)?.rest() {
             let at = join(path, &key);
-            let key = text(key, &at, 1..=64)?;
+            let coded = |invalid| Invalid { code: Some("invalid_metadata"), ..invalid };
+            let key = text(key, &at, 1..=64).map_err(coded)?;
             let value = match value {
                 Value::Null => None,
-                value => Some(text(String::read(value, &at)?, &at, 0..=512)?),
+                value => Some(String::read(value, &at).and_then(|value| text(value, &at, 0..=512)).map_err(coded)?),
             };
             patch.insert(key, value);
         }

@@ -118,7 +118,8 @@ pub(crate) struct Client {
 
 impl Client {
     fn new(port: u16) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        // A connection for each request: servers die and close in these tests, and a kept one would only be found broken.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
         Self { http, url: format!("http://127.0.0.1:{port}") }
     }
 
