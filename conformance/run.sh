@@ -5,6 +5,7 @@
 #   run.sh python-2.12          only the named lanes: python-2.12, python-1.7, python-0.121, typescript
 #
 # STEAD_BIN    the server (default: target/release/stead)
+# STEAD_DATABASE_URL  the server's database (default: SQLite); it should be empty
 # PYTEST_ARGS  more arguments for pytest, such as "-k previews -x"
 # CI=true      a missing python3 or node is a failure, not a skip
 #
@@ -80,8 +81,8 @@ free_port() {
     fi
 }
 
-# A script that fails does so a number of times in its whole life, not in each session that plays it. So every lane gets
-# copies of its own, and each test plays one that nobody has played.
+# A script that fails does so a number of times in all conversations that begin alike. So every lane gets copies of its
+# own, and each test plays one that nobody has played.
 copies=6
 lay_out_scripts() {
     local script lane number
@@ -97,23 +98,25 @@ lay_out_scripts() {
 }
 
 start_server() {
-    local port
+    local port database=SQLite
+    [[ -z ${STEAD_DATABASE_URL:-} ]] || database=PostgreSQL
     port=$(free_port)
     export ANTHROPIC_BASE_URL=http://127.0.0.1:$port
     ANTHROPIC_API_KEY=stead-conformance-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     export ANTHROPIC_API_KEY
     mkdir "$scratch/data"
-    # In a directory of its own, so that no stead.toml is found, and without keys, so that only the scripts are models.
+    cp "$here/stead.toml" "$scratch"
+    # In a directory of its own, so that only that file is found, and without keys, so that only the scripts are models.
     (
         cd "$scratch"
-        exec env -u ANTHROPIC_API_KEY -u OPENAI_API_KEY -u STEAD_DATABASE_URL -u STEAD_NATS_URL \
+        exec env -u ANTHROPIC_API_KEY -u OPENAI_API_KEY -u STEAD_CONFIG \
             STEAD_LISTEN="127.0.0.1:$port" STEAD_DATA_DIR="$scratch/data" STEAD_API_KEY="$ANTHROPIC_API_KEY" \
             STEAD_SCRIPTS_DIR="$scratch/scripts" "$stead" serve
     ) >"$kept/server.log" 2>&1 &
     server=$!
     for _ in $(seq 300); do
         if curl --silent --fail --noproxy '*' --max-time 2 --output /dev/null "$ANTHROPIC_BASE_URL/health"; then
-            echo "=== server: $stead at $ANTHROPIC_BASE_URL, pid $server, log in $kept/server.log"
+            echo "=== server: $stead at $ANTHROPIC_BASE_URL on $database, pid $server, log in $kept/server.log"
             return 0
         fi
         kill -0 "$server" 2>/dev/null || break

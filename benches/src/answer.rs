@@ -1,5 +1,4 @@
-//! What the model stub says: a short greeting, or a call of bash when it is asked for one; as the Messages API and as
-//! chat completions stream it.
+//! What the model stub says: a text, or a call of bash; as the Messages API and as chat completions stream it.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,7 +7,43 @@ use serde_json::{Value, json};
 /// A user's message that holds this is answered with a tool call.
 pub(crate) const CALL_A_TOOL: &str = "call the bash tool";
 
-const COMMAND: &str = r#"{"command":"echo hi"}"#;
+/// The API that a request came over.
+#[derive(Clone, Copy)]
+pub(crate) enum Dialect {
+    Messages,
+    Chat,
+}
+
+/// What the model does.
+pub(crate) enum Act<'a> {
+    /// Says a text: what is shown at once, and the rest of it.
+    Say(&'a str, &'a str),
+    /// Calls bash with this input, which is JSON.
+    Call(&'a str),
+}
+
+impl Act<'_> {
+    pub(crate) const GREET: Self = Act::Say("Hello", ", there.");
+    pub(crate) const ECHO: Self = Act::Call(r#"{"command":"echo hi"}"#);
+}
+
+/// The input tokens that an answer tells of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Neither read from the cache nor written to it.
+    pub(crate) input: u64,
+    pub(crate) cache_read: u64,
+    pub(crate) cache_written: u64,
+}
+
+impl Usage {
+    /// Of a model without a cache that was asked something short.
+    pub(crate) const FEW: Self = Self { input: 12, cache_read: 0, cache_written: 0 };
+
+    pub(crate) fn total(self) -> u64 {
+        self.input + self.cache_read + self.cache_written
+    }
+}
 
 /// An answer in two parts: what a model shows at once, and all that follows.
 pub(crate) struct Answer {
@@ -50,27 +85,35 @@ fn asks(content: &Value) -> bool {
 
 impl Answer {
     /// `serial` makes the ids of this answer its own.
-    pub(crate) fn messages(tool: bool, serial: u64) -> Self {
+    pub(crate) fn new(dialect: Dialect, act: &Act<'_>, usage: Usage, serial: u64) -> Self {
+        match dialect {
+            Dialect::Messages => Self::messages(act, usage, serial),
+            Dialect::Chat => Self::chat(act, usage, serial),
+        }
+    }
+
+    fn messages(act: &Act<'_>, usage: Usage, serial: u64) -> Self {
         let frame = |data: Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default());
         let delta = |delta: Value| frame(json!({"type": "content_block_delta", "index": 0, "delta": delta}));
         let text = |text: &str| delta(json!({"type": "text_delta", "text": text}));
         let usage = json!({
-            "input_tokens": 12, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1,
+            "input_tokens": usage.input, "cache_creation_input_tokens": usage.cache_written,
+            "cache_read_input_tokens": usage.cache_read, "output_tokens": 1,
         });
         let message = json!({
             "id": format!("msg_bench{serial}"), "type": "message", "role": "assistant", "model": "claude-bench",
             "content": [], "stop_reason": null, "stop_sequence": null,
             "usage": usage,
         });
-        let block = if tool {
-            json!({"type": "tool_use", "id": format!("toolu_bench{serial}"), "name": "bash", "input": {}})
-        } else {
-            json!({"type": "text", "text": ""})
+        let (block, first, second, reason) = match act {
+            Act::Say(first, second) => (json!({"type": "text", "text": ""}), text(first), text(second), "end_turn"),
+            Act::Call(input) => {
+                let id = format!("toolu_bench{serial}");
+                let block = json!({"type": "tool_use", "id": id, "name": "bash", "input": {}});
+                let input = delta(json!({"type": "input_json_delta", "partial_json": input}));
+                (block, input, String::new(), "tool_use")
+            }
         };
-        let input = json!({"type": "input_json_delta", "partial_json": COMMAND});
-        let first = if tool { delta(input) } else { text("Hello") };
-        let second = if tool { String::new() } else { text(", there.") };
-        let reason = if tool { "tool_use" } else { "end_turn" };
         let started = frame(json!({"type": "message_start", "message": message}));
         let block = frame(json!({"type": "content_block_start", "index": 0, "content_block": block}));
         let stopped = frame(json!({"type": "content_block_stop", "index": 0}));
@@ -80,7 +123,7 @@ impl Answer {
         Self { opening: format!("{started}{block}{first}"), rest: format!("{second}{stopped}{ended}{last}") }
     }
 
-    pub(crate) fn chat(tool: bool, serial: u64) -> Self {
+    fn chat(act: &Act<'_>, usage: Usage, serial: u64) -> Self {
         let chunk = |choices: Value, usage: Value| {
             let id = format!("chatcmpl-bench{serial}");
             let data = json!({
@@ -92,18 +135,23 @@ impl Answer {
         let choice = |delta: Value, reason: Value| {
             chunk(json!([{"index": 0, "delta": delta, "finish_reason": reason}]), Value::Null)
         };
-        let (first, second, reason) = if tool {
-            let function = json!({"name": "bash", "arguments": COMMAND});
-            let id = format!("call_bench{serial}");
-            let call = json!([{"index": 0, "id": id, "type": "function", "function": function}]);
-            (json!({"role": "assistant", "content": null, "tool_calls": call}), json!({}), "tool_calls")
-        } else {
-            (json!({"role": "assistant", "content": "Hello"}), json!({"content": ", there."}), "stop")
+        let (first, second, reason) = match act {
+            Act::Say(first, second) => {
+                (json!({"role": "assistant", "content": first}), json!({"content": second}), "stop")
+            }
+            Act::Call(input) => {
+                let function = json!({"name": "bash", "arguments": input});
+                let id = format!("call_bench{serial}");
+                let call = json!([{"index": 0, "id": id, "type": "function", "function": function}]);
+                (json!({"role": "assistant", "content": null, "tool_calls": call}), json!({}), "tool_calls")
+            }
         };
         let opening = choice(first, Value::Null);
         let second = choice(second, Value::Null);
         let ended = choice(json!({}), json!(reason));
-        let usage = chunk(json!([]), json!({"prompt_tokens": 12, "completion_tokens": 4, "total_tokens": 16}));
+        let prompt = usage.total();
+        let usage = json!({"prompt_tokens": prompt, "completion_tokens": 4, "total_tokens": prompt + 4});
+        let usage = chunk(json!([]), usage);
         Self { opening, rest: format!("{second}{ended}{usage}data: [DONE]\n\n") }
     }
 }
@@ -130,8 +178,11 @@ mod tests {
 
     #[test]
     fn both_dialects_end_as_theirs_do() {
-        assert!(Answer::messages(true, 7).opening.contains("toolu_bench7"));
-        assert!(Answer::messages(false, 7).rest.ends_with("data: {\"type\":\"message_stop\"}\n\n"));
-        assert!(Answer::chat(true, 7).rest.ends_with("data: [DONE]\n\n"));
+        let answer = |dialect: Dialect, act: &Act<'_>| Answer::new(dialect, act, Usage::FEW, 7);
+        assert!(answer(Dialect::Messages, &Act::ECHO).opening.contains("toolu_bench7"));
+        let greeting = answer(Dialect::Messages, &Act::GREET);
+        assert!(greeting.opening.contains("\"text\":\"Hello\""));
+        assert!(greeting.rest.ends_with("data: {\"type\":\"message_stop\"}\n\n"));
+        assert!(answer(Dialect::Chat, &Act::ECHO).rest.ends_with("data: [DONE]\n\n"));
     }
 }

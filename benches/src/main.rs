@@ -5,12 +5,17 @@
 //! stub share the machine with the server, so they run on one thread and do as little as they can.
 
 mod answer;
+mod appends;
 mod baseline;
 mod boot;
+mod caching;
 mod client;
+mod clusters;
+mod descriptors;
 mod http;
 mod latency;
 mod list;
+mod nodes;
 mod options;
 mod server;
 mod stage;
@@ -19,6 +24,8 @@ mod stub;
 mod table;
 mod tools;
 mod turns;
+mod waiting;
+mod wake;
 
 use anyhow::{Result, bail};
 
@@ -32,20 +39,28 @@ const USAGE: &str = "benches <bench> [--quick] [option value]…
   tools     the first tool call of a session, and a warm one
   streams   memory per idle live stream
   list      a page of sessions when there are many
+  appends   durable appends per second of 64 sessions, over SQLite and PostgreSQL
+  waiting   memory and previews when many sessions wait for a slow model at once
+  nodes     how soon an event reaches a stream on another node, over PostgreSQL and NATS
+  wake      a session with a long log: from the first request to the model's, after a start
+  caching   how much of a session's input the provider reads from its cache
   all       each of them
 
   --quick           fewer of everything
   --model ID        claude-bench (Messages API, the default); any other id goes over chat completions
-  --turns N         latency: turns measured (500)
+  --turns N         latency, nodes: turns measured (500)
   --clients N       turns: clients at once (20)
-  --seconds N       turns: how long (10)
+  --seconds N       turns, appends: how long (10)
   --streams N       streams: how many (10000)
   --sessions N      list: how many (100000)
+  --waiting N       waiting: sessions (5000)
+  --events N        wake: rows of the long log (100000)
 
   STEAD_BIN         the server (target/release/stead)
   STEAD_BENCH_DIR   where the databases are made (target, else the system's temporary directory)";
 
-const ALL: [&str; 6] = ["boot", "latency", "turns", "tools", "streams", "list"];
+const ALL: [&str; 11] =
+    ["boot", "latency", "turns", "tools", "streams", "list", "appends", "waiting", "nodes", "wake", "caching"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -65,6 +80,11 @@ async fn main() -> Result<()> {
             "tools" => tools::run(&options).await?,
             "streams" => streams::run(&options).await?,
             "list" => list::run(&options).await?,
+            "appends" => appends::run(&options).await?,
+            "waiting" => waiting::run(&options).await?,
+            "nodes" => nodes::run(&options).await?,
+            "wake" => wake::run(&options).await?,
+            "caching" => caching::run(&options).await?,
             other => bail!("unknown bench `{other}`\n\n{USAGE}"),
         }
     }

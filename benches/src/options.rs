@@ -21,6 +21,12 @@ pub(crate) struct Options {
     /// Calls measured in one session that has made one before.
     pub(crate) warm_calls: usize,
     pub(crate) starts: usize,
+    /// Sessions that wait for the model at once.
+    pub(crate) waiting: usize,
+    /// Rows of the log of a session that is woken.
+    pub(crate) events: usize,
+    /// How often it is woken in each way.
+    pub(crate) wakes: usize,
 }
 
 impl Options {
@@ -38,6 +44,8 @@ impl Options {
                 "--seconds" => options.seconds = number()? as u64,
                 "--streams" => options.streams = number()?,
                 "--sessions" => options.sessions = number()?,
+                "--waiting" => options.waiting = number()?,
+                "--events" => options.events = number()?,
                 _ => bail!("unknown option `{name}`"),
             }
         }
@@ -62,6 +70,9 @@ impl Options {
             fresh_calls: pick(10, 30),
             warm_calls: pick(50, 200),
             starts: pick(5, 20),
+            waiting: pick(500, 5_000),
+            events: pick(20_000, 100_000),
+            wakes: pick(3, 10),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,8 +17,16 @@ use crate::options::Options;
 use crate::stub::Stub;
 
 /// What the developer's shell may hold and would make another server of it.
-const FOREIGN: [&str; 6] =
-    ["STEAD_DATABASE_URL", "STEAD_NATS_URL", "STEAD_SANDBOX", "STEAD_URL", "RUST_LOG", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const FOREIGN: [&str; 8] = [
+    "STEAD_CONFIG",
+    "STEAD_DATABASE_URL",
+    "STEAD_NATS_URL",
+    "STEAD_SANDBOX",
+    "STEAD_URL",
+    "STEAD_LOG",
+    "RUST_LOG",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
 
 const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(15);
@@ -31,18 +39,26 @@ pub(crate) struct Server {
     pid: Pid,
     /// Holds the data directory and the log; removed at the end.
     home: TempDir,
+    variables: Variables,
 }
+
+/// Environment variables that one server gets beside those that all of them get.
+pub(crate) type Variables = Vec<(&'static str, String)>;
 
 impl Server {
     pub(crate) async fn start(options: &Options, stub: &Stub) -> Result<Self> {
-        let home = tempfile::Builder::new().prefix("bench-").tempdir_in(&options.directory)?;
-        Self::start_in(home, options, stub).await
+        Self::start_with(options, stub, Variables::new()).await
+    }
+
+    pub(crate) async fn start_with(options: &Options, stub: &Stub, variables: Variables) -> Result<Self> {
+        Self::start_in(home(options)?, options, stub, variables).await
     }
 
     /// Stops it and starts it again on the data it had.
-    pub(crate) async fn restart(self, options: &Options, stub: &Stub) -> Result<Self> {
+    pub(crate) async fn restart(mut self, options: &Options, stub: &Stub) -> Result<Self> {
+        let variables = std::mem::take(&mut self.variables);
         let home = self.stop().await?;
-        Self::start_in(home, options, stub).await
+        Self::start_in(home, options, stub, variables).await
     }
 
     /// Asks it to end, as an operator would, and waits. Returns the directory with its data.
@@ -59,7 +75,8 @@ impl Server {
         resident(self.pid)
     }
 
-    async fn start_in(home: TempDir, options: &Options, stub: &Stub) -> Result<Self> {
+    /// Starts it on a directory that holds an earlier server's data, or nothing.
+    pub(crate) async fn start_in(home: TempDir, options: &Options, stub: &Stub, variables: Variables) -> Result<Self> {
         let address = free_port()?;
         let log_file = File::create(home.path().join("log"))?;
         let mut command = Command::new(&options.binary);
@@ -69,10 +86,11 @@ impl Server {
             command.env_remove(name);
         }
         command.env("STEAD_LISTEN", address.to_string());
-        command.env("STEAD_DATA_DIR", home.path().join("data"));
+        command.env("STEAD_DATA_DIR", data(home.path()));
         command.env("STEAD_API_KEY", KEY);
         command.env("ANTHROPIC_API_KEY", "x").env("STEAD_ANTHROPIC_BASE_URL", format!("http://{}", stub.address));
         command.env("OPENAI_API_KEY", "x").env("STEAD_OPENAI_BASE_URL", format!("http://{}/v1", stub.address));
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let began = Instant::now();
         let mut child = command.spawn().with_context(|| format!("cannot start {}", options.binary.display()))?;
         while !is_ready(address).await {
@@ -86,8 +104,18 @@ impl Server {
         }
         let started_in = began.elapsed();
         let pid = pid_of(&child)?;
-        Ok(Self { address, started_in, child, pid, home })
+        Ok(Self { address, started_in, child, pid, home, variables })
     }
+}
+
+/// A directory for one server, removed when it is dropped.
+pub(crate) fn home(options: &Options) -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(&options.directory)?)
+}
+
+/// The data directory of the server that lives there.
+pub(crate) fn data(home: &Path) -> PathBuf {
+    home.join("data")
 }
 
 async fn is_ready(address: SocketAddr) -> bool {

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::client::{Client, Events, Frame};
 use crate::options::Options;
-use crate::server::Server;
+use crate::server::{Server, Variables};
 use crate::stub::Stub;
 
 pub(crate) struct Stage {
@@ -25,11 +26,15 @@ pub(crate) struct Talk {
 
 impl Stage {
     pub(crate) async fn set(options: &Options) -> Result<Self> {
-        let stub = Stub::start().await?;
-        let server = Server::start(options, &stub).await?;
+        Self::set_with(options, Stub::start().await?, &options.model, Variables::new()).await
+    }
+
+    /// With a model and a server of the bench's own choice.
+    pub(crate) async fn set_with(options: &Options, stub: Stub, model: &str, variables: Variables) -> Result<Self> {
+        let server = Server::start_with(options, &stub, variables).await?;
         let mut client = Client::connect(server.address).await?;
         let tools = json!([{"type": "agent_toolset_20260401"}]);
-        let agent = json!({"name": "bench", "model": options.model, "tools": tools});
+        let agent = json!({"name": "bench", "model": model, "tools": tools});
         let agent = client.create("/v1/agents", &agent.to_string()).await?;
         let environment = json!({"name": "bench", "config": {"type": "cloud"}});
         let environment = client.create("/v1/environments", &environment.to_string()).await?;
@@ -51,6 +56,11 @@ impl Stage {
         let client = Client::connect(self.server.address).await?;
         let events = Client::connect(self.server.address).await?.listen(&session).await?;
         Ok(Talk { session, client, events })
+    }
+
+    /// Ends the server, and keeps its directory and the model for the next one.
+    pub(crate) async fn leave(self) -> Result<(Stub, TempDir)> {
+        Ok((self.stub, self.server.stop().await?))
     }
 
     pub(crate) async fn strike(self) -> Result<()> {

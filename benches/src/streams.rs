@@ -4,11 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Resource, Rlimit, getpid, getrlimit, setrlimit};
+use rustix::process::getpid;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
+use crate::descriptors;
 use crate::options::Options;
 use crate::server::resident;
 use crate::stage::Stage;
@@ -25,7 +26,7 @@ const SPARE: usize = 500;
 
 pub(crate) async fn run(options: &Options) -> Result<()> {
     // Before the server starts, which inherits the limit.
-    let limit = raise_descriptors(options.streams + SPARE)?;
+    let limit = descriptors::raise(options.streams + SPARE)?;
     let count = options.streams.min(limit.saturating_sub(SPARE));
     if count < options.streams {
         eprintln!("{limit} descriptors are allowed here, so there are {count} streams");
@@ -68,21 +69,4 @@ async fn open(server: SocketAddr, number: usize, session: &str) -> Result<TcpStr
     let socket = socket.connect(server).await.with_context(|| format!("cannot connect stream {number}"))?;
     let events = Client::over(socket, server)?.listen(session).await.with_context(|| format!("stream {number}"))?;
     Ok(events.into_socket())
-}
-
-/// Raises the limit of open descriptors as far as it may be. Returns what it is then.
-fn raise_descriptors(wanted: usize) -> Result<usize> {
-    let wanted_limit = u64::try_from(wanted)?;
-    let limit = getrlimit(Resource::Nofile);
-    let is_enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted_limit);
-    if is_enough(limit.current) {
-        return Ok(wanted);
-    }
-    let maximum = if is_enough(limit.maximum) { limit.maximum } else { Some(wanted_limit) };
-    if setrlimit(Resource::Nofile, Rlimit { current: Some(wanted_limit), maximum }).is_ok() {
-        return Ok(wanted);
-    }
-    // Only root may raise the upper bound; up to it, anyone may go.
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
-    Ok(limit.maximum.map(usize::try_from).transpose()?.unwrap_or(wanted))
 }

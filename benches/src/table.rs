@@ -65,6 +65,14 @@ pub(crate) fn mib(kib: u64) -> String {
     format!("{:.1} MiB", kib as f64 / 1024.0)
 }
 
+/// The baseline's cell: what was measured, what it took, and how many times that the figure is.
+pub(crate) fn against(what: &str, baseline: Duration, figure: Duration) -> String {
+    let ratio = figure.as_secs_f64() / baseline.as_secs_f64();
+    let told = format!("{what}: {}", ms(baseline));
+    // Nothing is a multiple of nothing.
+    if ratio.is_finite() { format!("{told}; {ratio:.1} times that") } else { told }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +86,12 @@ mod tests {
         }
         assert_eq!(times.median(), Duration::from_millis(50));
         assert_eq!(times.p99(), Duration::from_millis(99));
+    }
+
+    #[test]
+    fn a_baseline_of_nothing_has_no_multiple() {
+        let figure = Duration::from_millis(5);
+        assert_eq!(against("alone", Duration::ZERO, figure), "alone: 0.00 ms");
+        assert_eq!(against("alone", Duration::from_millis(2), figure), "alone: 2.00 ms; 2.5 times that");
     }
 }

@@ -59,6 +59,10 @@ def message(text: str) -> dict[str, Any]:
     return {"type": "user.message", "content": [{"type": "text", "text": text}]}
 
 
+def system(text: str) -> dict[str, Any]:
+    return {"type": "system.message", "content": [{"type": "text", "text": text}]}
+
+
 def interrupt() -> dict[str, Any]:
     return {"type": "user.interrupt"}
 
@@ -90,11 +94,15 @@ def custom_tool(name: str) -> dict[str, Any]:
     return {"type": "custom", "name": name, "description": f"Call {name} for a city.", "input_schema": schema}
 
 
+def budget(cents: int) -> dict[str, Any]:
+    return {"type": "limit", "max_list_cost": {"amount": str(cents), "currency": "USD"}}
+
+
 _played: Counter[str] = Counter()
 
 
 def fresh(script: str) -> str:
-    """A copy of a script that nobody has played: it fails a number of times in its whole life, not in each session."""
+    """A copy of a script that nobody has played: it fails a number of times in all conversations that begin alike."""
     lane = os.environ.get("STEAD_CONFORMANCE_LANE")
     if not lane:
         return script
@@ -177,12 +185,22 @@ def finished(events: list[Any]) -> list[Any]:
     return events
 
 
-def waits_for(events: list[Any]) -> list[str]:
-    """The ids that the idle session waits for."""
+def why_idle(events: list[Any]) -> str:
+    """Why the session is idle with which the events end."""
     last = events[-1]
     assert last.type == "session.status_idle", types(events)
-    assert last.stop_reason.type == "requires_action", raw(last)
-    return last.stop_reason.event_ids
+    return last.stop_reason.type
+
+
+def waits_for(events: list[Any]) -> list[str]:
+    """The ids that the idle session waits for."""
+    assert why_idle(events) == "requires_action", raw(events[-1])
+    return events[-1].stop_reason.event_ids
+
+
+def code_of(refusal: Any) -> str | None:
+    """The machine-readable reason of a refusal that pytest has caught, where the API defines one."""
+    return refusal.value.body["error"].get("details", {}).get("error_code")
 
 
 # === conversations ===

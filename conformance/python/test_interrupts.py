@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 
+import pytest
+from anthropic import BadRequestError
+
 from driver import (
     TEXT_TURN,
     Conversation,
     all_of,
+    allow,
     audible,
     finished,
+    fresh,
     heard,
     history,
     interrupt,
@@ -18,10 +23,13 @@ from driver import (
     run_turn,
     said,
     text_of,
+    toolset,
     types,
+    waits_for,
 )
 
 QUICKLY = 10.0
+NEXT_TURN = ["session.status_running", "session.thread_status_running", "span.model_request_start"]
 
 
 def test_a_long_command_is_stopped_and_the_turn_ends(client, start):
@@ -104,6 +112,73 @@ def test_an_interrupt_overtakes_the_messages_that_wait(client, start):
         finished(conversation.until("session.status_idle", QUICKLY))
         events = finished(conversation.until("session.status_idle"))
     assert [text.split() for text in said(events)] == [["Result:", "waited"]]
+
+
+def test_a_message_that_waits_for_the_model_to_end_is_next_when_it_is_stopped(client, start):
+    session = start("slow")
+    with Conversation(client, session.id) as conversation:
+        conversation.say("Go.")
+        conversation.until("span.model_request_start")
+        queued = conversation.say("Rather this.")
+        conversation.send(interrupt())
+        finished(conversation.until("session.status_idle", QUICKLY))
+        events = conversation.until("span.model_request_start", QUICKLY)
+        assert heard(event for event in events if event.id != queued.id) == audible(NEXT_TURN)
+        (taken_up,) = [event for event in events if event.id == queued.id]
+        assert taken_up.processed_at is not None
+        conversation.send(interrupt())
+        finished(conversation.until("session.status_idle", QUICKLY))
+
+
+def test_a_session_that_waits_to_ask_the_model_again_is_stopped(client, start):
+    session = start(fresh("backs_off_once"))
+    with Conversation(client, session.id) as conversation:
+        conversation.say("Try.")
+        conversation.until("session.status_rescheduled")
+        assert client.beta.sessions.retrieve(session.id).status == "rescheduling"
+        conversation.send(interrupt())
+        events = finished(conversation.until("session.status_idle", QUICKLY))
+        assert "span.model_request_start" not in types(events), "the model is not asked again"
+        assert client.beta.sessions.retrieve(session.id).status == "idle"
+        assert said(finished(conversation.turn("Try again."))) == ["Here at last."]
+
+
+def test_a_message_that_waits_for_the_model_to_recover_is_next_when_that_is_given_up(client, start):
+    session = start(fresh("backs_off_once"))
+    with Conversation(client, session.id) as conversation:
+        conversation.say("Try.")
+        conversation.until("session.thread_status_rescheduled")
+        conversation.say("Rather this.")
+        conversation.send(interrupt())
+        finished(conversation.until("session.status_idle", QUICKLY))
+        events = finished(conversation.until("session.status_idle", QUICKLY))
+    assert said(events) == ["Here at last."]
+
+
+def test_a_call_that_asks_is_closed_and_cannot_be_confirmed_any_more(client, start):
+    session = start("interrupted_shell", tools=[toolset("always_ask")])
+    with Conversation(client, session.id) as conversation:
+        (asked,) = waits_for(conversation.turn("echo one"))
+        conversation.send(interrupt())
+        events = finished(conversation.until("session.status_idle", QUICKLY))
+        result = only(events, "agent.tool_result")
+        assert (result.tool_use_id, result.is_error) == (asked, True)
+        assert "span.model_request_start" not in types(events), "the model is not asked"
+        with pytest.raises(BadRequestError):
+            conversation.send(allow(asked))
+
+
+def test_a_message_that_waits_for_a_confirmation_is_next_when_that_is_given_up(client, start):
+    session = start("interrupted_shell", tools=[toolset("always_ask")])
+    with Conversation(client, session.id) as conversation:
+        conversation.turn("echo one")
+        conversation.say("echo two")
+        conversation.send(interrupt())
+        finished(conversation.until("session.status_idle", QUICKLY))
+        (asked,) = waits_for(conversation.until("session.status_idle", QUICKLY))
+        conversation.send(allow(asked))
+        events = finished(conversation.until("session.status_idle"))
+    assert [text.split() for text in said(events)] == [["Result:", "two"]]
 
 
 def test_an_interrupt_of_an_idle_session_changes_nothing(client, start):

@@ -17,7 +17,6 @@ def says_so(refusal, field: str) -> None:
     assert "not supported" in message and "yet" in message, message
 
 
-AUTO = {"type": "auto"}
 SKILL = {"type": "anthropic", "skill_id": "xlsx"}
 SERVER = {"type": "url", "name": "gh", "url": "https://mcp.example.com/mcp"}
 ROSTER = {"type": "coordinator", "agents": [{"type": "self"}]}
@@ -29,8 +28,6 @@ ROSTER = {"type": "coordinator", "agents": [{"type": "self"}]}
         ("skills", {"skills": [SKILL]}),
         ("mcp_servers", {"mcp_servers": [SERVER]}),
         ("multiagent", {"multiagent": ROSTER}),
-        ("permission_policy", {"tools": [toolset("auto")]}),
-        ("permission_policy", {"tools": [toolset(configs=[{"name": "bash", "permission_policy": AUTO}])]}),
         ("tools.0", {"tools": [{"type": "mcp_toolset", "mcp_server_name": "gh"}]}),
         ("web_search", {"tools": [toolset(configs=[{"name": "web_search", "enabled": True}])]}),
         ("speed", {"model": {"id": "script/greeting", "speed": "fast"}}),
@@ -68,7 +65,6 @@ def test_an_environment_with_no_packages_to_install_is_fine(client):
     client.beta.environments.create(name="Workshop", config={"type": "cloud", "packages": packages})
 
 
-BUDGET = {"type": "limit", "max_list_cost": {"amount": "2500", "currency": "USD"}}
 REPOSITORY = {"type": "github_repository", "url": "https://github.com/rust-lang/log"}
 MEMORY = {"type": "memory_store", "memory_store_id": "memstore_01nothing"}
 OUTCOME = {"type": "user.define_outcome", "description": "A poem.", "rubric": {"type": "text", "content": "It rhymes."}}
@@ -77,7 +73,6 @@ OUTCOME = {"type": "user.define_outcome", "description": "A poem.", "rubric": {"
 @pytest.mark.parametrize(
     ("field", "fields"),
     [
-        ("budget", {"budget": BUDGET}),
         ("vault_ids", {"vault_ids": ["vlt_01nothing"]}),
         ("resources.0", {"resources": [REPOSITORY]}),
         ("resources.0", {"resources": [MEMORY]}),
@@ -97,12 +92,10 @@ def test_a_session_cannot_override_its_agent_yet(client, environment, make_agent
     says_so(refusal, "agent")
 
 
-def test_a_session_cannot_be_given_other_tools_or_a_budget_yet(client, start):
-    session = start("greeting")
-    for field, fields in (("agent", {"agent": {"tools": []}}), ("budget", {"budget": BUDGET})):
-        with pytest.raises(BadRequestError) as refusal:
-            client.beta.sessions.update(session.id, **fields)
-        says_so(refusal, field)
+def test_a_session_cannot_be_given_mcp_servers_yet(client, start):
+    with pytest.raises(BadRequestError) as refusal:
+        client.beta.sessions.update(start("greeting").id, agent={"mcp_servers": [SERVER]})
+    says_so(refusal, "agent.mcp_servers")
 
 
 def test_a_session_can_never_be_given_other_vaults(client, start):
@@ -111,14 +104,7 @@ def test_a_session_can_never_be_given_other_vaults(client, start):
     assert "vault_ids" in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        OUTCOME,
-        {"type": "system.message", "content": [{"type": "text", "text": "Be brief."}]},
-    ],
-)
-def test_an_event_cannot_be_sent_yet(client, start, event):
+def test_an_outcome_cannot_be_defined_yet(client, start):
     with pytest.raises(BadRequestError) as refusal:
-        client.beta.sessions.events.send(start("greeting").id, events=[event])
+        client.beta.sessions.events.send(start("greeting").id, events=[OUTCOME])
     says_so(refusal, "events.0")

@@ -23,6 +23,7 @@ import {
   runTurn,
   said,
   start,
+  system,
   textOf,
   toolset,
   types,
@@ -127,4 +128,72 @@ test("a reason with allow, and answers to nothing, are refused", async (t) => {
   for (const event of [allow("sevt_01nothing"), answer("sevt_01nothing", "sunny"), answer(use.id, "mine")]) {
     await refused(() => client.beta.sessions.events.send(session.id, { events: [event] }), 400);
   }
+});
+
+/** @param {"allow" | "deny" | "ask"} type @param {string} [reason_code] */
+const judged = (type, reason_code) => ({
+  type: "auto",
+  evaluated_permission: reason_code === undefined ? { type } : { type, reason_code },
+});
+
+test("under the policy auto a call that is judged safe runs", async (t) => {
+  const session = await start(t, "shell", { tools: [toolset("auto")] });
+  const events = finished(await runTurn(session, "echo token-allow"));
+  const use = only(events, "agent.tool_use");
+  assert.equal(use.evaluated_permission, "allow");
+  assert.deepEqual(use.evaluation, judged("allow"));
+  assert.equal(textOf(only(events, "agent.tool_result")).trim(), "token-allow");
+});
+
+test("under the policy auto a dangerous call does not run, and the turn goes on", async (t) => {
+  const session = await start(t, "shell", { tools: [toolset("auto")] });
+  const events = finished(await runTurn(session, "rm -rf /"));
+  const use = only(events, "agent.tool_use");
+  assert.equal(use.evaluated_permission, "deny");
+  assert.deepEqual(use.evaluation, judged("deny", "high_risk"));
+  assert.equal(textOf(only(events, "agent.tool_result")), "Permission to use bash has been denied.");
+  assert.deepEqual(said(events), ["Result: Permission to use bash has been denied."]);
+  await refused(() => client.beta.sessions.events.send(session.id, { events: [allow(use.id)] }), 400);
+});
+
+test("under the policy auto a call that nobody can judge asks", async (t) => {
+  const session = await start(t, "shell", { tools: [toolset("auto")] });
+  await Conversation.with(session, async (conversation) => {
+    const asked = await conversation.turn("echo token-ask");
+    const use = only(asked, "agent.tool_use");
+    assert.deepEqual(use.evaluation, judged("ask", "indeterminate"));
+    assert.deepEqual(waitsFor(asked), [use.id]);
+    await conversation.send(allow(use.id));
+    const events = finished(await conversation.until("session.status_idle"));
+    assert.equal(textOf(only(events, "agent.tool_result")).trim(), "token-ask");
+  });
+});
+
+test("a system message reaches the model with what it follows, and is refused elsewhere", async (t) => {
+  const session = await start(t, "told_weather", { tools: [customTool("get_weather")] });
+  await Conversation.with(session, async (conversation) => {
+    const use = only(await conversation.turn("How is the weather?"), "agent.custom_tool_use");
+    for (const events of [[system("Be brief.")], [message("Well?"), system("Be brief.")]]) {
+      await refused(() => client.beta.sessions.events.send(session.id, { events }), 400);
+    }
+    await conversation.send(answer(use.id, "sunny"), system("Be brief."));
+    assert.deepEqual(said(finished(await conversation.until("session.status_idle"))), ["Sunny."]);
+  });
+});
+
+test("a session's tools are replaced while it is idle, and announced with the whole agent", async (t) => {
+  const session = await start(t, "shell");
+  await Conversation.with(session, async (conversation) => {
+    const updated = await client.beta.sessions.update(session.id, {
+      agent: { tools: [{ type: "agent_toolset_20260401", configs: [{ name: "bash", enabled: false }] }] },
+    });
+    const events = finished(await conversation.turn("echo hello"));
+    const { id, processed_at, ...announced } = only(events, "session.updated");
+    assert.deepEqual(announced, { type: "session.updated", agent: updated.agent });
+    assert.deepEqual({ ...updated.agent, tools: [] }, { ...session.agent, tools: [] });
+    const use = only(events, "agent.tool_use");
+    assert.equal(use.evaluated_permission, "deny");
+    assert.equal(use.evaluation, undefined);
+    assert.equal(only(events, "agent.tool_result").is_error, true);
+  });
 });

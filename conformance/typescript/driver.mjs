@@ -42,6 +42,9 @@ export const TOOL_TURN = [
 /** @param {string} text @returns {SentEvent} */
 export const message = (text) => ({ type: "user.message", content: [{ type: "text", text }] });
 
+/** @param {string} text @returns {SentEvent} */
+export const system = (text) => ({ type: "system.message", content: [{ type: "text", text }] });
+
 /** @returns {SentEvent} */
 export const interrupt = () => ({ type: "user.interrupt" });
 
@@ -65,7 +68,7 @@ export const answer = (custom_tool_use_id, text) => ({
 
 // === what a session is made of ===
 
-/** @param {"always_allow" | "always_ask"} policy @returns {Tool} */
+/** @param {"always_allow" | "always_ask" | "auto"} policy @returns {Tool} */
 export const toolset = (policy = "always_allow") => ({
   type: "agent_toolset_20260401",
   default_config: { permission_policy: { type: policy } },
@@ -79,11 +82,14 @@ export const customTool = (name) => ({
   input_schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
 });
 
+/** @param {number} cents @returns {Anthropic.Beta.BetaManagedAgentsBudgetLimit} */
+export const budget = (cents) => ({ type: "limit", max_list_cost: { amount: `${cents}`, currency: "USD" } });
+
 /** @type {Map<string, number>} */
 const played = new Map();
 
 /**
- * A copy of a script that nobody has played: it fails a number of times in its whole life, not in each session.
+ * A copy of a script that nobody has played: it fails a number of times in all conversations that begin alike.
  * @param {string} script
  */
 export function fresh(script) {
@@ -195,6 +201,13 @@ export function finished(events) {
   assert(last?.type === "session.status_idle", `the turn has not ended: ${types(events)}`);
   assert.equal(last.stop_reason.type, "end_turn", `after ${errors}`);
   return events;
+}
+
+/** Why the session is idle with which the events end. @param {StreamEvent[]} events */
+export function whyIdle(events) {
+  const last = events.at(-1);
+  assert(last?.type === "session.status_idle", `the turn has not ended: ${types(events)}`);
+  return last.stop_reason.type;
 }
 
 /** The ids that the idle session waits for. @param {StreamEvent[]} events */

@@ -164,10 +164,8 @@ test("what is not built yet is refused by name", async () => {
     ["skills", () => makeAgent("greeting", { skills: [{ type: "anthropic", skill_id: "xlsx" }] })],
     ["mcp_servers", () => makeAgent("greeting", { mcp_servers: [{ type: "url", name: "gh", url: "https://mcp.example.com/mcp" }] })],
     ["multiagent", () => makeAgent("greeting", { multiagent: { type: "coordinator", agents: [{ type: "self" }] } })],
-    ["permission_policy", () => makeAgent("greeting", { tools: [{ type: "agent_toolset_20260401", default_config: { permission_policy: { type: "auto" } } }] })],
     ["packages", () => client.beta.environments.create({ name: "Workshop", config: { type: "cloud", packages: { pip: ["pandas"] } } })],
     ["vault_ids", () => client.beta.sessions.create({ agent, environment_id, vault_ids: ["vlt_01nothing"] })],
-    ["budget", () => client.beta.sessions.create({ agent, environment_id, budget: { type: "limit", max_list_cost: { amount: "2500", currency: "USD" } } })],
   ];
   for (const [field, call] of cases) {
     const { message } = await refused(call, 400);

@@ -125,6 +125,17 @@ test("a model that is overloaded once is asked again", async (t) => {
   });
 });
 
+test("a session that waits to ask the model again is stopped, and answers the next message", async (t) => {
+  const session = await start(t, fresh("backs_off_once"));
+  await Conversation.with(session, async (conversation) => {
+    await conversation.send(message("Try."));
+    await conversation.until("session.thread_status_rescheduled");
+    await conversation.send(interrupt());
+    finished(await conversation.until("session.status_idle", 10_000));
+    assert.deepEqual(said(finished(await conversation.turn("Try again."))), ["Here at last."]);
+  });
+});
+
 test("a refused key ends the turn, and the session answers the next message", async (t) => {
   const session = await start(t, fresh("unauthorized_once"));
   const events = await runTurn(session, "Try.");

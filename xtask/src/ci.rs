@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::command::{cargo, command, run};
 use crate::report::{Outcome, Report, Tally, counted};
-use crate::toolchain::{CLIPPY, NODE, PYTHON, RUSTFMT, Toolchain};
+use crate::toolchain::{CLIPPY, NODE, POSTGRES, PYTHON, RUSTFMT, Toolchain};
 use crate::{openapi, tidy};
 
 const CONFORMANCE: &str = "conformance/run.sh";
@@ -24,6 +24,7 @@ pub(crate) fn ci(root: &Path) -> Result<bool> {
     report.step("lint", || needing(&CLIPPY, root, || passes(&mut clippy(root))));
     let built = report.step("build", || passes(cargo(root).args(["build", "--release", "--locked"])));
     report.step("tests", || counted(&mut tests(root)));
+    report.step("simulation", || counted(&mut sim(root, &["--seeds", SEEDS])));
     if built {
         served(&mut report, root);
     } else {
@@ -31,6 +32,13 @@ pub(crate) fn ci(root: &Path) -> Result<bool> {
     }
     Ok(report.finish())
 }
+
+/// Runs of the simulation in each run of the tests, and in a soak.
+const SEEDS: &str = "200";
+const SOAK_SEEDS: &str = "10000";
+
+/// How often servers are killed in a soak, for each database.
+const KILLS: &str = "500";
 
 /// How often each property is tried in a soak.
 const PROPERTIES: &str = "50000";
@@ -42,7 +50,10 @@ const ROUNDS: usize = 3;
 pub(crate) fn soak(root: &Path) -> Result<bool> {
     let mut report = Report::new();
     let built = report.step("build", || passes(cargo(root).args(["build", "--release", "--locked"])));
-    report.step("tests, full counts", || counted(tests(root).env("PROPTEST_CASES", PROPERTIES)));
+    report.step("tests, full counts", || {
+        counted(tests(root).env("PROPTEST_CASES", PROPERTIES).env("STEAD_TEST_KILLS", KILLS))
+    });
+    report.step("simulation, full counts", || counted(&mut sim(root, &["--seeds", SOAK_SEEDS])));
     if built {
         (0..ROUNDS).for_each(|_| conformance(&mut report, root));
     }
@@ -77,7 +88,28 @@ fn served(report: &mut Report, root: &Path) {
         });
     }
     conformance(report, root);
+    report.step("conformance on PostgreSQL", || on_postgres(root));
     report.step("demo", || demo(root));
+}
+
+/// The newest SDK again, against a server on the scaled store.
+fn on_postgres(root: &Path) -> Result<Outcome> {
+    for toolchain in [&POSTGRES, &PYTHON] {
+        if !toolchain.ready(root) {
+            return toolchain.absent();
+        }
+    }
+    let mut suite = cargo(root);
+    suite.args(["run", "--release", "--locked", "--quiet", "--package", "testkit", "--bin", "with-postgres", "--"]);
+    suite.args(["bash", CONFORMANCE, "python-2.12"]).env("STEAD_BIN", openapi::binary(root));
+    counted(&mut suite)
+}
+
+/// Runs of the simulation, each from a seed of its own; the seed of a run that fails is printed with the command to repeat it.
+pub(crate) fn sim(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = cargo(root);
+    command.args(["run", "--release", "--locked", "--quiet", "--package", "sim", "--"]).args(arguments);
+    command
 }
 
 /// The official SDKs against a live server. A toolchain that is missing takes away its own part alone.

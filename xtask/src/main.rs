@@ -21,6 +21,7 @@ const USAGE: &str = "cargo xtask <command>
 
   ci                  everything that `make test` promises, step by step, with a tally at the end
   soak                the tests and the conformance suite at their full counts
+  sim [arguments]     runs of the simulation: --seeds N for that many, --seed S to repeat one
   lint                clippy over the workspace, warnings as errors
   fmt [--check]       format the Rust code
   tidy                the checks that a compiler cannot make: dependency arrow, file sizes, links
@@ -46,6 +47,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
     match words.as_slice() {
         ["ci"] => ci::ci(&root),
         ["soak"] => ci::soak(&root),
+        ["sim", arguments @ ..] => run(&mut ci::sim(&root, arguments)).map(|()| true),
         ["lint"] => run(&mut ci::clippy(&root)).map(|()| true),
         ["fmt"] => run(cargo(&root).args(["fmt", "--all"])).map(|()| true),
         ["fmt", "--check"] => run(&mut ci::format_check(&root)).map(|()| true),

@@ -24,6 +24,11 @@ pub(crate) const CLIPPY: Toolchain =
     Toolchain { name: "clippy", probes: &[&["cargo", "clippy", "--version"]], packages: &[] };
 pub(crate) const NODE: Toolchain =
     Toolchain { name: "node", probes: &[&["node", "--version"], &["npm", "--version"]], packages: &["nodejs", "npm"] };
+pub(crate) const POSTGRES: Toolchain = Toolchain {
+    name: "postgresql",
+    probes: &[&["sh", "-c", "command -v postgres || ls /usr/lib/postgresql/*/bin/postgres"]],
+    packages: &["postgresql"],
+};
 pub(crate) const PYTHON: Toolchain = Toolchain {
     name: "python3",
     probes: &[&["python3", "-c", "import ensurepip, venv"]],

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use brain::Route;
 use store::{Change, Document, Error, Filter, Kind};
 use wire::agent::{Agent, AgentType, Create, Update};
 use wire::page::Page;
@@ -9,12 +10,13 @@ use wire::{AgentId, Invalid, Problem};
 
 use crate::app::{App, WORKSPACE};
 use crate::body::Body;
-use crate::documents::{self, find, missing, parse};
+use crate::documents::{self, find, parse};
+use crate::idempotency::Once;
 use crate::query::Params;
-use crate::reply::{Refused, Reply, internal, unexpected};
+use crate::reply::{Outcome, Refused, Reply, Text, json, unexpected};
 
-pub(crate) async fn create(State(app): State<App>, Body(create): Body<Create>) -> Reply<Agent> {
-    check_route(&app, &create.definition.model.id)?;
+pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Body<Create>) -> Outcome {
+    find_route(&app, &create.definition.model.id)?;
     let now = app.now();
     let agent = Agent {
         id: AgentId::from_bits(app.bits()),
@@ -26,11 +28,12 @@ pub(crate) async fn create(State(app): State<App>, Body(create): Body<Create>) -
         updated_at: now,
         archived_at: None,
     };
-    let document =
-        Document::new(WORKSPACE, Kind::Agent, agent.id, now, serde_json::to_string(&agent).map_err(internal)?);
+    let body = json(&agent)?;
+    let document = Document::new(WORKSPACE, Kind::Agent, agent.id, now, body.clone());
     let version = version_document(&agent, &document);
-    app.store().apply(vec![Change::Insert(document), Change::Insert(version)]).await.map_err(unexpected)?;
-    Ok(Json(agent))
+    let changes = vec![Change::Insert(document), Change::Insert(version), once.remember(now, &body)];
+    app.store().apply(changes).await.map_err(unexpected)?;
+    Ok(Text(body))
 }
 
 /// An agent's version, kept for good.
@@ -51,9 +54,10 @@ fn version_id(agent: &str, version: u64) -> String {
     format!("{agent}@{version:08}")
 }
 
-pub(crate) fn check_route(app: &App, model: &str) -> Result<(), Problem> {
-    if app.brain.routes().find(model).is_some() {
-        return Ok(());
+/// The route that answers to the model, or the refusal that names those that there are.
+pub(crate) fn find_route<'a>(app: &'a App, model: &str) -> Result<&'a Route, Problem> {
+    if let Some(route) = app.brain.routes().find(model) {
+        return Ok(route);
     }
     let names = app.brain.routes().names();
     let message = format!(
@@ -85,7 +89,12 @@ pub(crate) async fn at_version(app: &App, id: &str, version: u64) -> Result<Agen
     }
 }
 
-pub(crate) async fn update(State(app): State<App>, Path(id): Path<String>, Body(update): Body<Update>) -> Reply<Agent> {
+pub(crate) async fn update(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    once: Once,
+    Body(update): Body<Update>,
+) -> Outcome {
     loop {
         let document = find(&app, Kind::Agent, &id).await?.document;
         let agent: Agent = parse(&document)?;
@@ -99,18 +108,19 @@ pub(crate) async fn update(State(app): State<App>, Path(id): Path<String>, Body(
         }
         let (definition, metadata) = update.clone().over(&agent.definition, &agent.metadata)?;
         if definition == agent.definition && metadata == agent.metadata {
-            return Ok(Json(agent));
+            return once.unchanged(&app, json(&agent)?).await;
         }
         if definition.model.id != agent.definition.model.id {
-            check_route(&app, &definition.model.id)?;
+            find_route(&app, &definition.model.id)?;
         }
         let now = app.now();
         let agent = Agent { definition, metadata, version: agent.version + 1, updated_at: now, ..agent };
-        let body = serde_json::to_string(&agent).map_err(internal)?;
-        let next = documents::next(&document, body, now, None);
+        let body = json(&agent)?;
+        let next = documents::next(&document, body.clone(), now, None);
         let version = version_document(&agent, &next);
-        match app.store().apply(vec![Change::Update(next), Change::Insert(version)]).await {
-            Ok(()) => return Ok(Json(agent)),
+        let changes = vec![Change::Update(next), Change::Insert(version), once.remember(now, &body)];
+        match app.store().apply(changes).await {
+            Ok(()) => return Ok(Text(body)),
             // Somebody else was faster: decide again on what they made.
             Err(Error::Stale { .. }) => {}
             Err(error) => return Err(unexpected(error)),
@@ -122,18 +132,19 @@ pub(crate) fn archived(id: &str) -> Problem {
     Problem::invalid(format!("The agent {id} is archived. Create a new one"))
 }
 
-pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> Reply<Agent> {
+pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>, once: Once) -> Outcome {
     loop {
         let document = find(&app, Kind::Agent, &id).await?.document;
         let agent: Agent = parse(&document)?;
         if agent.archived_at.is_some() {
-            return Ok(Json(agent));
+            return once.unchanged(&app, json(&agent)?).await;
         }
         let now = app.now();
         let agent = Agent { archived_at: Some(now), updated_at: now, ..agent };
-        let body = serde_json::to_string(&agent).map_err(internal)?;
-        match app.store().apply(vec![Change::Update(documents::next(&document, body, now, Some(now)))]).await {
-            Ok(()) => return Ok(Json(agent)),
+        let body = json(&agent)?;
+        let next = documents::next(&document, body.clone(), now, Some(now));
+        match app.store().apply(vec![Change::Update(next), once.remember(now, &body)]).await {
+            Ok(()) => return Ok(Text(body)),
             Err(Error::Stale { .. }) => {}
             Err(error) => return Err(unexpected(error)),
         }
@@ -149,9 +160,7 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Reply<Pa
 }
 
 pub(crate) async fn versions(State(app): State<App>, Path(id): Path<String>, mut params: Params) -> Reply<Page<Agent>> {
-    if find(&app, Kind::Agent, &id).await.is_err() {
-        return Err(missing(Kind::Agent, &id).into());
-    }
+    find(&app, Kind::Agent, &id).await?;
     let limit = params.limit(20, 100)?;
     let filter = Filter { parent: Some(id), include_archived: true, ..Filter::default() };
     agents(documents::page(&app, Kind::AgentVersion, filter, limit, params).await?)

@@ -9,6 +9,7 @@ use wire::{Timestamp, WorkspaceId};
 
 use crate::auth::Key;
 use crate::coverage::Coverage;
+use crate::idempotency::Answers;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub struct App {
     pub(crate) brain: Brain,
     pub(crate) key: Arc<Key>,
     pub(crate) coverage: Arc<Coverage>,
+    pub(crate) answers: Arc<Answers>,
     /// Ends live streams when the server stops.
     pub(crate) stop: CancellationToken,
 }
@@ -25,8 +27,10 @@ pub(crate) const WORKSPACE: WorkspaceId = WorkspaceId::from_bits(1);
 
 impl App {
     pub fn new(brain: Brain, key: Key, stop: CancellationToken) -> Self {
-        let coverage = Arc::new(Coverage::new(brain.sessions().store.clone()));
-        Self { brain, key: Arc::new(key), coverage, stop }
+        let sessions = brain.sessions();
+        let coverage = Arc::new(Coverage::new(sessions.store.clone()));
+        let answers = Arc::new(Answers::new(sessions.store.clone(), sessions.clock.clone(), key.id.clone()));
+        Self { brain, key: Arc::new(key), coverage, answers, stop }
     }
 
     pub(crate) fn store(&self) -> &AnyStore {

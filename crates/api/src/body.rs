@@ -18,18 +18,23 @@ pub(crate) struct Body<T>(pub(crate) T);
 impl<S: Send + Sync, T: Read> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
-                too_large("32 MB")
-            } else {
-                Problem::invalid(format!("The request body could not be read: {}", rejection.body_text()))
-            }
-        })?;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        let bytes = read(request).await?;
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::invalid(format!("The request body is not valid JSON: {error}")))?;
         Ok(Self(T::read(value, "")?))
     }
+}
+
+/// The whole body, if it is not larger than its route allows.
+pub(crate) async fn read(request: Request) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, &()).await.map_err(|rejection| {
+        if rejection.status() == http::StatusCode::PAYLOAD_TOO_LARGE {
+            too_large("32 MB")
+        } else {
+            Problem::invalid(format!("The request body could not be read: {}", rejection.body_text()))
+        }
+    })
 }
 
 pub(crate) fn too_large(limit: &str) -> Problem {

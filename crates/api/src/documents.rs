@@ -13,7 +13,7 @@ use crate::reply::{Refused, internal, unexpected};
 pub(crate) async fn find(app: &App, kind: Kind, id: &str) -> Result<Listed, Refused> {
     match app.store().get(WORKSPACE, kind, id).await {
         Ok(listed) => Ok(listed),
-        Err(Error::NotFound) => Err(Refused(missing(kind, id))),
+        Err(Error::NotFound) => Err(missing(kind, id).into()),
         Err(error) => Err(unexpected(error)),
     }
 }

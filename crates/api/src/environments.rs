@@ -10,10 +10,11 @@ use wire::{EnvironmentId, Problem};
 use crate::app::{App, WORKSPACE};
 use crate::body::Body;
 use crate::documents::{self, find, missing, parse};
+use crate::idempotency::Once;
 use crate::query::Params;
-use crate::reply::{Refused, Reply, internal, unexpected};
+use crate::reply::{Outcome, Refused, Reply, Text, json, unexpected};
 
-pub(crate) async fn create(State(app): State<App>, Body(change): Body<EnvironmentChange>) -> Reply<Environment> {
+pub(crate) async fn create(State(app): State<App>, once: Once, Body(change): Body<EnvironmentChange>) -> Outcome {
     let now = app.now();
     let environment = Environment {
         id: EnvironmentId::from_bits(app.bits()),
@@ -24,15 +25,10 @@ pub(crate) async fn create(State(app): State<App>, Body(change): Body<Environmen
         updated_at: now,
         archived_at: None,
     };
-    let document = Document::new(
-        WORKSPACE,
-        Kind::Environment,
-        environment.id,
-        now,
-        serde_json::to_string(&environment).map_err(internal)?,
-    );
-    app.store().apply(vec![Change::Insert(document)]).await.map_err(unexpected)?;
-    Ok(Json(environment))
+    let body = json(&environment)?;
+    let document = Document::new(WORKSPACE, Kind::Environment, environment.id, now, body.clone());
+    app.store().apply(vec![Change::Insert(document), once.remember(now, &body)]).await.map_err(unexpected)?;
+    Ok(Text(body))
 }
 
 pub(crate) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> Reply<Environment> {
@@ -46,45 +42,47 @@ pub(crate) fn archived(id: &str) -> Problem {
 pub(crate) async fn update(
     State(app): State<App>,
     Path(id): Path<String>,
+    once: Once,
     Body(change): Body<EnvironmentChange>,
-) -> Reply<Environment> {
+) -> Outcome {
     let change = |environment: Environment| {
         if environment.archived_at.is_some() {
-            return Err(Refused(archived(&id)));
+            return Err(Refused::from(archived(&id)));
         }
         let settings = change.clone().over(environment.settings.clone())?;
         Ok(Environment { settings, ..environment })
     };
-    Ok(Json(edit(&app, &id, change).await?))
+    edit(&app, &once, &id, change).await
 }
 
-pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> Reply<Environment> {
+pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>, once: Once) -> Outcome {
     let now = app.now();
     let change = |environment: Environment| {
         Ok(Environment { archived_at: environment.archived_at.or(Some(now)), ..environment })
     };
-    Ok(Json(edit(&app, &id, change).await?))
+    edit(&app, &once, &id, change).await
 }
 
 /// Changes the environment, again if somebody else was faster. What does not change is not written.
 async fn edit(
     app: &App,
+    once: &Once,
     id: &str,
     change: impl Fn(Environment) -> Result<Environment, Refused>,
-) -> Result<Environment, Refused> {
+) -> Outcome {
     loop {
         let document = find(app, Kind::Environment, id).await?.document;
         let current: Environment = parse(&document)?;
         let changed = change(current.clone())?;
         if changed == current {
-            return Ok(current);
+            return once.unchanged(app, json(&current)?).await;
         }
         let now = app.now();
         let changed = Environment { updated_at: now, ..changed };
-        let body = serde_json::to_string(&changed).map_err(internal)?;
-        let next = documents::next(&document, body, now, changed.archived_at);
-        match app.store().apply(vec![Change::Update(next)]).await {
-            Ok(()) => return Ok(changed),
+        let body = json(&changed)?;
+        let next = documents::next(&document, body.clone(), now, changed.archived_at);
+        match app.store().apply(vec![Change::Update(next), once.remember(now, &body)]).await {
+            Ok(()) => return Ok(Text(body)),
             Err(Error::Stale { .. }) => {}
             Err(error) => return Err(unexpected(error)),
         }

@@ -2,43 +2,67 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
 use brain::{Live, Write};
 use serde_json::value::RawValue;
 use session::{Entry, Row};
 use store::{Lease, Page as Shown, Read};
-use wire::event::{KINDS, Send, render};
+use wire::event::{ClientEvent, KINDS, Send, render};
 use wire::page::Page;
 use wire::{Invalid, Problem, ThreadId};
 
 use crate::app::App;
 use crate::body::Body;
 use crate::cursor::{self, EventCursor};
+use crate::idempotency::Once;
 use crate::query::Params;
-use crate::reply::{Refused, Reply, internal, unexpected};
-use crate::sessions::{open, unwritten};
+use crate::reply::{Outcome, Refused, Reply, Text, internal, unexpected};
+use crate::sessions::{open, refused, unwritten};
 
 pub(crate) async fn send(
     State(app): State<App>,
     Path(id): Path<String>,
+    once: Once,
     Body(send): Body<Send>,
-) -> Result<Response, Refused> {
+) -> Outcome {
     let live = open(&app, &id).await?;
+    check_system(&app, &live, &send.events)?;
     let decide = |state: &session::State, stamp: &mut dyn session::Stamp| {
-        let rows = session::admit(state, send.events.clone(), stamp)?;
+        let rows = session::admit(state, send.events.clone(), stamp).map_err(refused)?;
         let echoes = rows.iter().filter_map(echo).collect::<Vec<_>>();
-        Ok(Write { rows, lease: Lease::None, changes: Vec::new(), value: echoes })
+        let body = format!(r#"{{"data":[{}]}}"#, echoes.join(","));
+        let changes = vec![once.remember(stamp.now(), &body)];
+        Ok::<_, Refused>(Write { rows, lease: Lease::None, changes, value: body })
     };
-    let (echoes, _) = app.brain.sessions().write(&live, decide).await.map_err(|error| unwritten(error, &id))?;
-    let json = format!(r#"{{"data":[{}]}}"#, echoes.join(","));
-    Ok(([("content-type", "application/json")], json).into_response())
+    let (body, _) = app.brain.sessions().write(&live, decide).await.map_err(|error| unwritten(error, &id))?;
+    Ok(Text(body))
+}
+
+/// Refuses a system message that the session's model would not take where it would stand.
+fn check_system(app: &App, live: &Live, events: &[ClientEvent]) -> Result<(), Invalid> {
+    let Some(index) = events.iter().position(|event| matches!(event, ClientEvent::SystemMessage { .. })) else {
+        return Ok(());
+    };
+    let record = live.record();
+    let model = &record.agent.definition.model.id;
+    // A model without a route takes nothing at all, as its session will tell.
+    if app.brain.routes().find(model).is_none_or(|route| route.takes_system_messages(model)) {
+        return Ok(());
+    }
+    let message = format!("The session's model {model} takes no system messages in the middle of a conversation");
+    let code = Some("model_does_not_support_mid_conversation_system");
+    Err(Invalid { code, ..Invalid::new(format!("events.{index}"), message) })
+}
+
+/// Whether clients send events of this type.
+fn is_input(kind: &str) -> bool {
+    kind.starts_with("user.") || kind == "system.message"
 }
 
 /// The client's own events among the rows, as they will be listed.
 fn echo(row: &Row) -> Option<String> {
     let (event, processed_at) = match &row.entry {
         Entry::Arrival { event } => (event, None),
-        Entry::Event { event, .. } if event.kind().starts_with("user.") => (event, Some(row.at)),
+        Entry::Event { event, .. } if is_input(event.kind()) => (event, Some(row.at)),
         _ => return None,
     };
     Some(render(row.id, &serde_json::to_string(event).unwrap_or_default(), processed_at))
@@ -73,7 +97,7 @@ pub(crate) async fn list_events(
     let more = shown.len() > limit;
     shown.truncate(limit);
     let next = shown.last().filter(|_| more).map(|last| cursor::encode(&EventCursor::new(descending, last.shown)));
-    let inputs = shown.iter().filter(|shown| shown.kind.starts_with("user."));
+    let inputs = shown.iter().filter(|shown| is_input(&shown.kind));
     if let Some(position) = inputs.map(|shown| shown.arrived).max() {
         app.coverage.cover(live.id, &app.key.id, position).await;
     }
@@ -85,28 +109,48 @@ fn raw(shown: &Shown) -> Result<Box<RawValue>, Problem> {
     RawValue::from_string(render(shown.id, &shown.body, shown.processed_at)).map_err(internal)
 }
 
-/// Types of the API that this version never emits are types all the same: a filter on them finds nothing.
+/// Types of the API that this version never emits.
+const NEVER: &[&str] = &[
+    "user.tool_result",
+    "user.define_outcome",
+    "agent.mcp_tool_use",
+    "agent.mcp_tool_result",
+    "agent.thread_message_sent",
+    "agent.thread_message_received",
+    "session.thread_created",
+    "span.outcome_evaluation_start",
+    "span.outcome_evaluation_ongoing",
+    "span.outcome_evaluation_end",
+    "workflow_run.created",
+    "workflow_run.status_running",
+    "workflow_run.status_idle",
+    "workflow_run.phase_started",
+    "workflow_run.phase_ended",
+    "workflow_run.error",
+    "workflow_run.status_ended",
+];
+
+/// A filter on a type that is never emitted finds nothing, but it is a type all the same.
 fn is_event_type(kind: &str) -> bool {
-    const OTHERS: &[&str] = &[
-        "user.tool_result",
-        "user.define_outcome",
-        "system.message",
-        "agent.mcp_tool_use",
-        "agent.mcp_tool_result",
-        "agent.thread_context_compacted",
-        "agent.thread_message_sent",
-        "agent.thread_message_received",
-        "session.thread_created",
-        "span.outcome_evaluation_start",
-        "span.outcome_evaluation_ongoing",
-        "span.outcome_evaluation_end",
-        "workflow_run.created",
-        "workflow_run.status_running",
-        "workflow_run.status_idle",
-        "workflow_run.phase_started",
-        "workflow_run.phase_ended",
-        "workflow_run.error",
-        "workflow_run.status_ended",
-    ];
-    KINDS.contains(&kind) || OTHERS.contains(&kind)
+    KINDS.contains(&kind) || NEVER.contains(&kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_send_is_an_input_and_nothing_else_is() {
+        let inputs: Vec<_> = KINDS.iter().copied().filter(|kind| is_input(kind)).collect();
+        let expected =
+            ["user.message", "user.interrupt", "user.tool_confirmation", "user.custom_tool_result", "system.message"];
+        assert_eq!(inputs, expected);
+    }
+
+    #[test]
+    fn a_type_is_emitted_or_never_emitted() {
+        assert_eq!(NEVER.iter().find(|kind| KINDS.contains(kind)), None);
+        assert!(is_event_type("system.message") && is_event_type("user.define_outcome"));
+        assert!(!is_event_type("agent.nonsense"));
+    }
 }

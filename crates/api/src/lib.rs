@@ -1,7 +1,8 @@
 //! The wire API: one module per resource over axum, all of it behind the same key, version and beta checks.
 //!
 //! Handlers parse, call the brain's sessions or the store, and render. Every refusal is a `wire::Problem`, put into the
-//! error envelope in one place.
+//! error envelope in one place. A handler that changes something renders its answer first, and has it remembered with
+//! the change.
 
 mod agents;
 mod app;
@@ -14,6 +15,7 @@ mod documents;
 mod environments;
 mod events;
 mod files;
+mod idempotency;
 pub mod openapi;
 mod query;
 mod reply;

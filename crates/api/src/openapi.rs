@@ -39,7 +39,7 @@ routes! {
     post "/v1/sessions" "Create a session" Some("SessionCreate") => "Session" [];
     get "/v1/sessions" "List sessions" None => "SessionPage" ["agent_id", "agent_version", "statuses[]", "order", "include_archived", "created_at[gt]", "created_at[gte]", "created_at[lt]", "created_at[lte]"];
     get "/v1/sessions/{session_id}" "Retrieve a session" None => "Session" [];
-    post "/v1/sessions/{session_id}" "Update a session's title and metadata" Some("SessionUpdate") => "Session" [];
+    post "/v1/sessions/{session_id}" "Update a session's title, metadata, budget, or its agent's tools" Some("SessionUpdate") => "Session" [];
     delete "/v1/sessions/{session_id}" "Delete a session that is not running" None => "Deleted" [];
     post "/v1/sessions/{session_id}/archive" "Archive a session that is not running" None => "Session" [];
     get "/v1/sessions/{session_id}/events" "List events" None => "EventPage" ["order", "types[]", "created_at[gt]", "created_at[gte]", "created_at[lt]", "created_at[lte]"];
@@ -91,6 +91,12 @@ fn operation(route: &Route) -> Value {
     if !route.path.starts_with("/v1/files") {
         parameters.push(header("anthropic-beta", "Must contain managed-agents-2026-04-01", true));
     }
+    let is_post = route.method == "post";
+    if is_post {
+        let meaning = "1 to 255 visible ASCII characters. For 24 hours the same request under the same key has no \
+                       second effect, and is answered as it was the first time";
+        parameters.push(header("idempotency-key", meaning, false));
+    }
     let names = route.path.split(['{', '}']).skip(1).step_by(2);
     parameters
         .extend(names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})));
@@ -116,6 +122,15 @@ fn operation(route: &Route) -> Value {
             "default": {"description": "Refused", "content": {"application/json": {"schema": reference("Error")}}},
         },
     });
+    if is_post {
+        operation["responses"]["200"]["headers"] = json!({"idempotent-replayed": {
+            "description": "There, and true, if this is the answer to an earlier send", "schema": {"type": "string"},
+        }});
+        operation["responses"]["422"] = json!({
+            "description": "Another request was sent under this idempotency-key",
+            "content": {"application/json": {"schema": reference("Error")}},
+        });
+    }
     if let Some(name) = route.request {
         let kind = if name == "FileUpload" { "multipart/form-data" } else { "application/json" };
         operation["requestBody"] = json!({"required": true, "content": {kind: {"schema": reference(name)}}});

@@ -11,11 +11,14 @@ use wire::{Problem, RequestId};
 
 use crate::app::{App, WORKSPACE};
 use crate::reply::{Refused, seal};
-use crate::{agents, auth, beta, body, environments, events, files, openapi, resources, sessions, stream, threads};
+use crate::{
+    agents, auth, beta, body, environments, events, files, idempotency, openapi, resources, sessions, stream, threads,
+};
 
 /// The whole server.
 pub fn router(app: App) -> Router {
-    let managed = managed().route_layer(from_fn_with_state((), managed_beta));
+    let managed = managed().route_layer(from_fn_with_state(app.clone(), idempotency::layer));
+    let managed = managed.route_layer(from_fn_with_state((), managed_beta));
     let v1 = managed.merge(file_routes()).layer(DefaultBodyLimit::max(body::MAX_JSON));
     let uploads =
         Router::new().route("/v1/files", post(files::upload)).layer(DefaultBodyLimit::max(files::MAX_FILE + (1 << 20)));
@@ -79,7 +82,7 @@ async fn absent(request: Request) -> Refused {
     let shown: String = request.uri().path().chars().take(200).collect();
     let message =
         format!("No route {} {shown}. docs/COMPATIBILITY.md lists the routes of this version", request.method());
-    Refused(Problem::not_found(message))
+    Problem::not_found(message).into()
 }
 
 /// Key, version and betas come before anything else is looked at.
@@ -90,7 +93,7 @@ async fn guard(State(app): State<App>, request: Request, next: Next) -> Response
         Ok(()) => next.run(request).await,
         Err(problem) => {
             tracing::info!(target: "audit", path = request.uri().path(), status = problem.kind.status(), "refused");
-            Refused(problem).into_response()
+            Refused::from(problem).into_response()
         }
     }
 }
@@ -101,7 +104,7 @@ async fn managed_beta(State(()): State<()>, request: Request, next: Next) -> Res
         return next.run(request).await;
     }
     let message = format!("Not found. This route needs the header anthropic-beta: {}", beta::MANAGED_AGENTS);
-    Refused(Problem::not_found(message)).into_response()
+    Refused::from(Problem::not_found(message)).into_response()
 }
 
 /// Gives every answer its request id, and refusals their envelope.
@@ -135,7 +138,7 @@ fn enveloped(response: Response, id: RequestId) -> Response {
         _ => wire::error::Kind::InvalidRequestError,
     };
     let reason = status.canonical_reason().unwrap_or("The request could not be read");
-    let mut sealed = seal(Refused(Problem::new(kind, reason)).into_response(), id);
+    let mut sealed = seal(Refused::from(Problem::new(kind, reason)).into_response(), id);
     let (parts, _) = response.into_parts();
     *sealed.status_mut() = parts.status;
     sealed.map(Body::new)

@@ -1,25 +1,27 @@
 //! `/v1/sessions`
 
 mod create;
+mod update;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use brain::{Live, SessionRecord, Write, WriteError};
-use session::{Refusal, Summary};
+use session::{Cost, Refusal, Row, Stamp, State as Folded, Summary};
 use store::{Change, Error, Filter, Kind, Lease, Listed};
 use wire::page::{Deleted, Page};
-use wire::session::{Session, Stats, Status, Update};
-use wire::{Event, EventId, Invalid, Problem, SessionId, Timestamp};
+use wire::session::{Budget, Session, Stats, Status};
+use wire::{Invalid, Problem, SessionId, Timestamp};
 
 use crate::app::App;
-use crate::body::Body;
 use crate::documents::{self, find, missing, parse};
+use crate::idempotency::Once;
 use crate::query::Params;
-use crate::reply::{Refused, Reply, internal, unexpected};
+use crate::reply::{Outcome, Refused, Reply, Text, internal, json, unexpected};
 
 pub(crate) use create::create;
+pub(crate) use update::update;
 
 /// The session of a path, open.
 pub(crate) async fn open(app: &App, id: &str) -> Result<Arc<Live>, Refused> {
@@ -36,12 +38,12 @@ pub(crate) fn refused(refusal: Refusal) -> Refused {
     if refusal.ended {
         return Problem::conflict(refusal.message).into();
     }
-    Invalid::new(refusal.path, refusal.message).into()
+    Invalid { code: refusal.code, ..Invalid::new(refusal.path, refusal.message) }.into()
 }
 
-pub(crate) fn unwritten(error: WriteError<Refusal>, id: &str) -> Refused {
+pub(crate) fn unwritten(error: WriteError<Refused>, id: &str) -> Refused {
     match error {
-        WriteError::Refused(refusal) => refused(refusal),
+        WriteError::Refused(refused) => refused,
         WriteError::Store(Error::NotFound) => missing(Kind::Session, id).into(),
         WriteError::Store(error) => unexpected(error),
     }
@@ -51,6 +53,19 @@ fn render(app: &App, id: SessionId, listed: &Listed) -> Result<Session, Problem>
     let record: SessionRecord = parse(&listed.document)?;
     let summary = listed.summary.ok_or_else(|| internal(format!("the session {id} has no log")))?;
     Ok(compose(id, record, &summary, listed.document.created_at, listed.document.archived_at, app.now()))
+}
+
+/// The state once the rows are appended to it.
+fn after(state: &Folded, rows: &[Row]) -> Folded {
+    let mut next = state.clone();
+    rows.iter().for_each(|row| next.fold(row));
+    next
+}
+
+/// A budget, as costs are counted.
+fn cost(budget: &Budget) -> Result<Cost, Invalid> {
+    let too_much = || Invalid::new("budget.max_list_cost.amount", "This is more than can be counted");
+    Cost::of_budget(budget).ok_or_else(too_much)
 }
 
 pub(crate) fn compose(
@@ -74,7 +89,7 @@ pub(crate) fn compose(
         metadata: record.metadata,
         resources: record.resources.into_iter().map(|mount| mount.resource).collect(),
         vault_ids: Vec::new(),
-        budget: None,
+        budget: summary.budget.map(Cost::budget),
         usage: summary.totals.usage(active_ms),
         stats: Stats { active_seconds: seconds(active_ms), duration_seconds: seconds(until.since(created_at)) },
         outcome_evaluations: Vec::new(),
@@ -120,62 +135,34 @@ pub(crate) async fn list(State(app): State<App>, mut params: Params) -> Reply<Pa
     Ok(Json(Page { prev_page: Some(found.prev), ..Page::new(data, found.next) }))
 }
 
-pub(crate) async fn update(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    Body(update): Body<Update>,
-) -> Reply<Session> {
-    let live = open(&app, &id).await?;
-    loop {
-        let document = find(&app, Kind::Session, &id).await?.document;
-        if document.archived_at.is_some() {
-            return Err(Problem::invalid(format!("The session {id} is archived")).into());
-        }
-        let record: SessionRecord = parse(&document)?;
-        let title = update.title.clone().over(record.title.clone());
-        let metadata = update.metadata.clone().over(record.metadata.clone(), "metadata")?;
-        let new_title = (title != record.title).then(|| title.clone());
-        let new_metadata = (metadata != record.metadata).then(|| metadata.clone());
-        if new_title.is_none() && new_metadata.is_none() {
-            return retrieve(State(app), Path(id)).await;
-        }
-        let now = app.now();
-        let body = serde_json::to_string(&SessionRecord { title, metadata, ..record }).map_err(internal)?;
-        let next = documents::next(&document, body, now, None);
-        let decide = |state: &session::State, stamp: &mut dyn session::Stamp| {
-            let rows = session::update(state, new_title.clone(), new_metadata.clone(), stamp);
-            Ok::<_, Refusal>(Write { rows, lease: Lease::None, changes: vec![Change::Update(next.clone())], value: () })
-        };
-        match app.brain.sessions().write(&live, decide).await {
-            Ok(_) => return retrieve(State(app), Path(id)).await,
-            Err(WriteError::Store(Error::Stale { .. })) => {}
-            Err(error) => return Err(unwritten(error, &id)),
-        }
-    }
-}
-
-pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>) -> Reply<Session> {
+pub(crate) async fn archive(State(app): State<App>, Path(id): Path<String>, once: Once) -> Outcome {
     let brain = app.brain.clone();
-    brain.whole(archive_whole(app, id)).await.map_err(unexpected)?
+    brain.whole(archive_whole(app, id, once)).await.map_err(unexpected)?
 }
 
-async fn archive_whole(app: App, id: String) -> Reply<Session> {
+async fn archive_whole(app: App, id: String, once: Once) -> Outcome {
     let live = open(&app, &id).await?;
     loop {
-        let document = find(&app, Kind::Session, &id).await?.document;
+        let listed = find(&app, Kind::Session, &id).await?;
+        let document = &listed.document;
         if document.archived_at.is_some() {
-            return retrieve(State(app), Path(id)).await;
+            return once.unchanged(&app, json(&render(&app, live.id, &listed)?)?).await;
         }
-        let now = app.now();
-        let next = documents::next(&document, document.body.clone(), now, Some(now));
-        let decide = |state: &session::State, stamp: &mut dyn session::Stamp| {
-            let rows = session::archive(state, stamp)?;
-            Ok(Write { rows, lease: Lease::None, changes: vec![Change::Update(next.clone())], value: () })
+        let record: SessionRecord = parse(document)?;
+        let archived_at = app.now();
+        let next = documents::next(document, document.body.clone(), archived_at, Some(archived_at));
+        let decide = |state: &Folded, stamp: &mut dyn Stamp| {
+            let rows = session::archive(state, stamp).map_err(refused)?;
+            let (now, summary) = (stamp.now(), after(state, &rows).summary());
+            let session = compose(live.id, record.clone(), &summary, document.created_at, Some(archived_at), now);
+            let body = json(&session)?;
+            let changes = vec![Change::Update(next.clone()), once.remember(now, &body)];
+            Ok::<_, Refused>(Write { rows, lease: Lease::None, changes, value: body })
         };
         match app.brain.sessions().write(&live, decide).await {
-            Ok(_) => {
-                app.brain.release_hand(live.id).await;
-                return retrieve(State(app), Path(id)).await;
+            Ok((body, _)) => {
+                app.brain.release_hand(&live).await;
+                return Ok(Text(body));
             }
             Err(WriteError::Store(Error::Stale { .. })) => {}
             Err(error) => return Err(unwritten(error, &id)),
@@ -190,6 +177,8 @@ pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Re
 
 async fn delete_whole(app: App, id: String) -> Reply<Deleted<String>> {
     let live = open(&app, &id).await?;
+    // Where its sandbox is must be known before the log that tells it is gone.
+    app.brain.sessions().fresh(&live).await.map_err(unexpected)?;
     match app.store().delete_session(live.id).await {
         Ok(()) => {}
         Err(Error::InUse) => {
@@ -199,19 +188,7 @@ async fn delete_whole(app: App, id: String) -> Reply<Deleted<String>> {
         Err(Error::NotFound) => return Err(missing(Kind::Session, &id).into()),
         Err(error) => return Err(unexpected(error)),
     }
-    app.brain.sessions().forget(live.id);
-    let last = last_event(&app, &live).await;
-    app.brain.sessions().bus.publish(live.id, || vec![last]);
-    app.brain.release_hand(live.id).await;
+    app.brain.sessions().deleted(&live).await;
+    app.brain.release_hand(&live).await;
     Ok(Json(Deleted { id, r#type: "session_deleted" }))
-}
-
-/// The event that ends live streams. It is in no log: there is none any more.
-async fn last_event(app: &App, live: &Live) -> bus::Published {
-    let (head, thread) = app.brain.sessions().state(live, |state| (state.head, state.primary)).await;
-    let id = EventId::from_bits(app.bits());
-    let body = serde_json::to_string(&Event::SessionDeleted {}).unwrap_or_default();
-    let json = wire::event::render(id, &body, Some(app.now()));
-    let frame = Some(wire::sse::encode("session.deleted", Some(head + 1), &json).into());
-    bus::Published { position: head + 1, id, thread, frame, last: true }
 }

@@ -48,6 +48,7 @@ pub(crate) async fn stream(
     let resume = last_event_id(headers)?;
     // Watch first, look at the log second: nothing can fall between.
     let subscription = app.brain.sessions().bus.subscribe(live.id, previews);
+    app.brain.sessions().fresh(&live).await.map_err(unexpected)?;
     let head = app.brain.sessions().state(&live, |state| state.head).await;
     let attached = Attached::new(app.clone(), live.clone());
     let start = match resume {

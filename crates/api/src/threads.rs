@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::documents::{find, parse};
 use crate::events::list_events;
 use crate::query::Params;
-use crate::reply::{Refused, Reply};
+use crate::reply::{Refused, Reply, unexpected};
 use crate::sessions::{open, seconds};
 use crate::stream::stream;
 
@@ -25,6 +25,7 @@ async fn open_thread(app: &App, id: &str, thread: &str) -> Result<(Arc<Live>, Th
     let live = open(app, id).await?;
     let missing = || Problem::not_found(format!("The session {id} has no thread with the id {thread}"));
     let parsed: ThreadId = thread.parse().map_err(|_| missing())?;
+    app.brain.sessions().fresh(&live).await.map_err(unexpected)?;
     let exists = app.brain.sessions().state(&live, |state| state.threads.contains_key(&parsed)).await;
     if exists { Ok((live, parsed)) } else { Err(missing().into()) }
 }
@@ -75,6 +76,7 @@ pub(crate) async fn list(State(app): State<App>, Path(id): Path<String>, mut par
         return Err(Invalid::new("page", "Not a cursor of this list").into());
     }
     params.end()?;
+    app.brain.sessions().fresh(&live).await.map_err(unexpected)?;
     let threads = app.brain.sessions().state(&live, |state| state.threads.keys().copied().collect::<Vec<_>>()).await;
     let mut data = Vec::new();
     for thread in threads {

@@ -1,6 +1,9 @@
 //! The brain of one node: it works on whatever session rings.
 
-use std::collections::HashMap;
+mod house;
+mod office;
+
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,34 +13,59 @@ use std::time::Duration;
 use bus::Bus;
 use futures::FutureExt;
 use hands::{Limits, Sandbox};
-use parking_lot::Mutex;
-use session::Limits as TurnLimits;
+use parking_lot::{Mutex, RwLock};
 use store::{AnyStore, Clock, Rng};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use wire::SessionId;
 
+use crate::elsewhere::Elsewhere;
 use crate::hands_of::HandsOf;
-use crate::live::{Crash, Sessions};
+use crate::judge::Judge;
+use crate::live::{Crash, Live, Sessions};
 use crate::retry::Backoff;
 use crate::routes::Routes;
+use crate::tasks::Tasks;
+use crate::tenure::Tenure;
 use crate::worker;
 
 /// How long after an error of ours a session is taken up again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// How often a node looks for work that no doorbell told it of.
-const POLL: Duration = Duration::from_secs(5);
-
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Names this process in leases.
-    pub node: String,
-    pub turn: TurnLimits,
+    pub station: Station,
+    /// How long this node's leases last without a heartbeat.
+    pub lease: Duration,
+    /// How long a model request that is under way may take once the node stops.
+    pub drain: Duration,
+    /// How long a brain waits for a sandbox whose node cannot be reached, before it is given up.
+    pub grace: Duration,
+    pub turn: Turn,
     pub backoff: Backoff,
     pub sandbox: Limits,
     pub staging: PathBuf,
+}
+
+/// Where this node is, for the others.
+#[derive(Debug, Clone)]
+pub struct Station {
+    /// The data directory's id.
+    pub directory: String,
+    pub machine: String,
+    pub path: String,
+    pub address: Option<String>,
+}
+
+/// Bounds of a turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    /// Answers with tool calls.
+    pub rounds: u32,
+    /// Requests in a row that fail.
+    pub attempts: u32,
+    /// Compactions in a row without an answer between them.
+    pub compactions: u32,
 }
 
 /// What a brain is made of.
@@ -47,7 +75,9 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
     pub routes: Routes,
+    pub judge: Judge,
     pub hands: Arc<dyn Sandbox>,
+    pub elsewhere: Arc<dyn Elsewhere>,
     pub crash: Option<Crash>,
 }
 
@@ -60,11 +90,21 @@ pub struct Brain {
 pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     pub(crate) routes: Routes,
+    pub(crate) judge: Judge,
     pub(crate) hands: HandsOf,
     pub(crate) options: Options,
+    /// No lease is taken any more, and those that are held are handed over.
     pub(crate) stop: CancellationToken,
-    workers: Mutex<HashMap<SessionId, Arc<Worker>>>,
-    tasks: TaskTracker,
+    /// All leases are handed over: the house is closed.
+    closed: CancellationToken,
+    elsewhere: Arc<dyn Elsewhere>,
+    tenure: RwLock<Option<Arc<Tenure>>>,
+    workers: Mutex<BTreeMap<SessionId, Arc<Worker>>>,
+    /// The workers alone, so that their end can be waited for before the rest's.
+    working: Tasks,
+    tasks: Tasks,
+    /// Somebody said that there is work.
+    look: Notify,
 }
 
 /// A session that this node works on.
@@ -75,10 +115,17 @@ pub(crate) struct Worker {
     pub(crate) bell: Notify,
 }
 
+impl Inner {
+    /// The present registration; `None` before the first, and once the node has left.
+    pub(crate) fn tenure(&self) -> Option<Arc<Tenure>> {
+        self.tenure.read().clone()
+    }
+}
+
 impl Brain {
     pub fn new(parts: Parts, options: Options) -> Self {
-        let Parts { store, bus, clock, rng, routes, hands, crash } = parts;
-        let tasks = TaskTracker::new();
+        let Parts { store, bus, clock, rng, routes, judge, hands, elsewhere, crash } = parts;
+        let tasks = Tasks::default();
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
             let brain = inner.clone();
             let bell = move |session| {
@@ -87,11 +134,23 @@ impl Brain {
                     Self { inner }.ring(session);
                 }
             };
-            let sessions =
-                Sessions::new((store.clone(), bus, clock, rng), tasks.clone(), Arc::new(bell)).with_crash(crash);
-            let hands = HandsOf::new(hands, store, options.sandbox, options.staging.clone());
-            let workers = Mutex::default();
-            Inner { sessions, routes, hands, options, stop: CancellationToken::new(), workers, tasks }
+            let hands = HandsOf::new(hands, elsewhere.clone(), store.clone(), &options);
+            let sessions = Sessions::new((store, bus, clock, rng), tasks.clone(), Arc::new(bell), crash);
+            Inner {
+                sessions,
+                routes,
+                judge,
+                hands,
+                options,
+                stop: CancellationToken::new(),
+                closed: CancellationToken::new(),
+                elsewhere,
+                tenure: RwLock::default(),
+                workers: Mutex::default(),
+                working: Tasks::default(),
+                tasks,
+                look: Notify::new(),
+            }
         });
         Self { inner }
     }
@@ -106,13 +165,18 @@ impl Brain {
 
     /// Takes up what earlier processes left, and keeps looking for work until stopped.
     pub async fn start(&self) -> store::Result<()> {
-        let reclaimed = self.inner.sessions.store.reclaim().await?;
-        if reclaimed > 0 {
-            tracing::info!(sessions = reclaimed, "taking up turns that an earlier process left");
-        }
+        self.take_office().await?;
         self.look().await;
         let brain = self.clone();
-        self.inner.tasks.spawn(async move { brain.keep_house().await });
+        self.inner.tasks.spawn("heartbeat", async move { brain.hold_office().await });
+        let brain = self.clone();
+        self.inner.tasks.spawn("house", async move { brain.keep_house().await });
+        let brain = self.clone();
+        self.inner.tasks.spawn("sandboxes", async move { brain.prepare_hands().await });
+        if self.inner.sessions.bus.is_shared() {
+            let brain = self.clone();
+            self.inner.tasks.spawn("other nodes", async move { brain.watch_others().await });
+        }
         Ok(())
     }
 
@@ -130,89 +194,65 @@ impl Brain {
         let worker = Arc::new(Worker::default());
         workers.insert(session, worker.clone());
         let brain = self.clone();
-        self.inner.tasks.spawn(async move {
-            loop {
-                worker.rung.store(false, Ordering::Release);
-                let work = AssertUnwindSafe(worker::work(&brain.inner, session, &worker.bell)).catch_unwind();
-                let failed = work.await.unwrap_or_else(|_| {
-                    tracing::error!(%session, "a defect: the session's work panicked");
-                    true
-                });
-                if failed {
-                    tokio::select! {
-                        () = brain.inner.stop.cancelled() => {}
-                        () = tokio::time::sleep(AGAIN) => {}
-                    }
-                }
-                let mut workers = brain.inner.workers.lock();
-                // A ring that came after the last look must not be lost with the worker.
-                let idle = !failed && !worker.rung.load(Ordering::Acquire);
-                if idle || brain.inner.stop.is_cancelled() {
-                    workers.remove(&session);
-                    return;
+        self.inner.working.spawn("worker", async move { brain.attend(session, &worker).await });
+    }
+
+    /// Works on the session until it rests and nobody rings.
+    async fn attend(&self, session: SessionId, worker: &Worker) {
+        loop {
+            worker.rung.store(false, Ordering::Release);
+            let work = AssertUnwindSafe(worker::work(&self.inner, session, &worker.bell)).catch_unwind();
+            let failed = work.await.unwrap_or_else(|_| {
+                tracing::error!(%session, "a defect: the session's work panicked");
+                true
+            });
+            if failed {
+                tokio::select! {
+                    biased;
+                    () = self.inner.stop.cancelled() => {}
+                    () = tokio::time::sleep(AGAIN) => {}
                 }
             }
-        });
+            let mut workers = self.inner.workers.lock();
+            // A ring that came after the last look must not be lost with the worker.
+            let idle = !failed && !worker.rung.load(Ordering::Acquire);
+            if idle || self.inner.stop.is_cancelled() {
+                workers.remove(&session);
+                return;
+            }
+        }
+    }
+
+    /// Whether this node works on the session now.
+    pub(crate) fn has_worker(&self, session: SessionId) -> bool {
+        self.inner.workers.lock().contains_key(&session)
     }
 
     /// Does all of it, also when the client that asked for it hangs up.
     pub async fn whole<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> store::Result<T> {
-        self.inner.tasks.spawn(work).await.map_err(|error| store::Error::Failed(error.to_string()))
+        self.inner.tasks.spawn("request", work).join().await
     }
 
-    /// Removes the session's sandbox, if it has one.
-    pub async fn release_hand(&self, session: SessionId) {
-        if let Err(error) = self.inner.hands.destroy(session).await {
-            tracing::error!(%session, %error, "the session's sandbox could not be removed");
+    /// Removes the session's sandbox, if it has one, here or wherever it lives.
+    pub async fn release_hand(&self, live: &Live) {
+        let address = self.inner.sessions.state(live, |state| state.hand.clone()).await;
+        if let Err(error) = self.inner.hands.release(live.id, address.as_deref()).await {
+            tracing::error!(session = %live.id, %error, "the session's sandbox could not be removed");
         }
     }
 
-    /// Stops between two awaits: whatever is under way is taken up by the next process. Sandboxes live on.
+    /// Takes no lease any more, hands over those that are held between two steps, and leaves. Sandboxes live on.
     pub async fn stop(&self) {
         self.inner.stop.cancel();
-        self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        self.inner.working.finish().await;
+        self.leave_office().await;
+        self.inner.closed.cancel();
+        self.inner.tasks.finish().await;
     }
 
-    async fn keep_house(&self) {
-        if let Err(error) = self.inner.hands.prepare().await {
-            tracing::error!(%error, "no sandbox can be made on this machine; `stead doctor` says more. Sessions without tools work");
-        }
-        self.attach_hands().await;
-        loop {
-            tokio::select! {
-                () = self.inner.stop.cancelled() => return,
-                () = tokio::time::sleep(POLL) => {}
-            }
-            self.look().await;
-            self.inner.sessions.cool();
-        }
-    }
-
-    async fn look(&self) {
-        match self.inner.sessions.store.runnable(1_000).await {
-            Ok(sessions) => sessions.into_iter().for_each(|session| self.ring(session)),
-            Err(error) => tracing::error!(%error, "the sessions with work could not be listed"),
-        }
-    }
-
-    /// Attaches the sandboxes of idle sessions, which would end themselves otherwise, and removes those of deleted ones.
-    async fn attach_hands(&self) {
-        for name in self.inner.hands.names().await {
-            let Ok(session) = name.parse::<SessionId>() else { continue };
-            match self.inner.sessions.store.head(session).await {
-                Ok(head) if !head.runnable => {
-                    let Ok(live) = self.inner.sessions.open(session).await else { continue };
-                    let address = self.inner.sessions.state(&live, |state| state.hand.clone()).await;
-                    if let Some(address) = address {
-                        // Gone is found out, and told, when a tool next needs it.
-                        let _ = self.inner.hands.adopt(session, &address, head.epoch).await;
-                    }
-                }
-                Ok(_) => {}
-                Err(store::Error::NotFound) => self.release_hand(session).await,
-                Err(error) => tracing::error!(%session, %error, "the session of a sandbox could not be read"),
-            }
-        }
+    /// Ends everything where it stands, as the death of the process would: for the simulation.
+    pub fn kill(&self) {
+        self.inner.working.kill();
+        self.inner.tasks.kill();
     }
 }

@@ -3,32 +3,58 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hands::{Address, Execute, Found, Hand, Limits, Lost, Outcome, Sandbox, Spec};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
-use store::{AnyStore, BlobId};
+use store::{AnyStore, BlobId, Change, Item};
+use tokio::time::Instant;
 use wire::content::{Content, Source};
 use wire::session::Resource;
 use wire::{EventId, SessionId};
 
+use crate::brain::Options;
+use crate::elsewhere::Elsewhere;
 use crate::live::Live;
 
-/// The sandboxes of this node.
+/// The hands that this node works with: those of its own machine, and those of other nodes.
 #[derive(Clone)]
 pub(crate) struct HandsOf {
     sandbox: Arc<dyn Sandbox>,
+    elsewhere: Arc<dyn Elsewhere>,
     store: AnyStore,
     limits: Limits,
+    /// This node's data directory, by its id.
+    home: String,
+    grace: Duration,
     /// Where input files are laid out before a sandbox takes them.
     staging: PathBuf,
     /// A hand without a server ends itself after a while: these connections keep those of idle sessions.
     attached: Arc<Mutex<HashMap<SessionId, Arc<dyn Hand>>>>,
 }
 
+/// Between two attempts to reach a sandbox whose node does not answer.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// How long one taking of what is to be cleared away lasts.
+const CLEARING: Duration = Duration::from_secs(60);
+
+/// The queue of sandboxes that the node of this data directory is to remove.
+fn queue(home: &str) -> String {
+    format!("hands.{home}")
+}
+
 impl HandsOf {
-    pub(crate) fn new(sandbox: Arc<dyn Sandbox>, store: AnyStore, limits: Limits, staging: PathBuf) -> Self {
-        Self { sandbox, store, limits, staging, attached: Arc::default() }
+    pub(crate) fn new(
+        sandbox: Arc<dyn Sandbox>,
+        elsewhere: Arc<dyn Elsewhere>,
+        store: AnyStore,
+        options: &Options,
+    ) -> Self {
+        let Options { station, grace, sandbox: limits, staging, .. } = options.clone();
+        let attached = Arc::default();
+        Self { sandbox, elsewhere, store, limits, home: station.directory, grace, staging, attached }
     }
 
     /// A new sandbox, with the session's input files. An earlier one ends; its journal of calls is carried over.
@@ -50,7 +76,8 @@ impl HandsOf {
     }
 
     async fn stage(&self, live: &Live, staging: &PathBuf) -> Result<Vec<(PathBuf, String)>, String> {
-        let mounts = &live.record.resources;
+        let record = live.record();
+        let mounts = &record.resources;
         if mounts.is_empty() {
             return Ok(Vec::new());
         }
@@ -70,9 +97,55 @@ impl HandsOf {
     /// The sandbox that the log names, if it still lives. From now on it heeds no lower epoch.
     pub(crate) async fn adopt(&self, session: SessionId, address: &str, epoch: u64) -> Result<Arc<dyn Hand>, Lost> {
         let address: Address = serde_json::from_str(address).map_err(|error| Lost::Gone(error.to_string()))?;
-        let hand: Arc<dyn Hand> = Arc::from(self.sandbox.adopt(&address, epoch).await?);
+        let hand: Arc<dyn Hand> = match &address.home {
+            Some(home) if *home != self.home => Arc::from(self.reach(home, &address, epoch).await?),
+            _ => Arc::from(self.sandbox.adopt(&address, epoch).await?),
+        };
         self.attached.lock().insert(session, hand.clone());
         Ok(hand)
+    }
+
+    /// A sandbox of another node. That may be restarting: it is waited for a while, as a new sandbox would have lost what is
+    /// in the old one.
+    async fn reach(&self, home: &str, address: &Address, epoch: u64) -> Result<Box<dyn Hand>, Lost> {
+        let until = Instant::now() + self.grace;
+        loop {
+            match self.elsewhere.adopt(home, address, epoch).await {
+                Err(Lost::Refused(reason)) if Instant::now() < until => {
+                    tracing::debug!(home, reason, "a sandbox's node cannot be reached yet");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(Lost::Refused(reason)) => return Err(Lost::Gone(reason)),
+                done => return done,
+            }
+        }
+    }
+
+    /// Removes the sandbox, or has its node do so.
+    pub(crate) async fn release(&self, session: SessionId, address: Option<&str>) -> Result<(), String> {
+        let address: Option<Address> = address.and_then(|address| serde_json::from_str(address).ok());
+        let home = address.and_then(|address| address.home).filter(|home| *home != self.home);
+        let Some(home) = home else { return self.destroy(session).await.map_err(|error| error.to_string()) };
+        self.attached.lock().remove(&session);
+        let due_at = wire::Timestamp::from_millis(0);
+        let item = Item { queue: queue(&home), id: session.to_string(), due_at, body: String::new() };
+        self.store.apply(vec![Change::Enqueue(item)]).await.map_err(|error| error.to_string())
+    }
+
+    /// Removes the sandboxes that other nodes have asked this one to.
+    pub(crate) async fn clear_away(&self) {
+        let queue = queue(&self.home);
+        // A store that does not answer is told of by the heartbeat.
+        for taken in self.store.take(&queue, 100, CLEARING).await.unwrap_or_default() {
+            let Ok(session) = taken.item.id.parse::<SessionId>() else { continue };
+            match self.destroy(session).await {
+                Ok(()) => {
+                    // Done twice does no harm.
+                    let _ = self.store.finish(&queue, &taken.item.id, taken.attempt).await;
+                }
+                Err(error) => tracing::error!(%session, %error, "a sandbox could not be removed"),
+            }
+        }
     }
 
     pub(crate) async fn destroy(&self, session: SessionId) -> std::io::Result<()> {

@@ -6,14 +6,20 @@
 mod asking;
 mod brain;
 mod collect;
+mod elsewhere;
 mod hands_of;
+mod judge;
 mod live;
 mod record;
 mod retry;
 mod routes;
+mod tasks;
+mod tenure;
 mod worker;
 
-pub use brain::{Brain, Options, Parts};
+pub use brain::{Brain, Options, Parts, Station, Turn};
+pub use elsewhere::{Alone, Elsewhere};
+pub use judge::{Judge, Rule, Rules, Ruling};
 pub use live::{Crash, Live, Sessions, Write, WriteError};
 pub use record::{FileRecord, Mount, Output, SessionRecord};
 pub use retry::Backoff;

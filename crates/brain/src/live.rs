@@ -1,42 +1,50 @@
 //! Sessions in use: their folded state, kept while it is warm, and the one way to append to them.
 
-use std::collections::HashMap;
+mod folded;
+mod warm;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus::{Bus, Published};
-use context::Transcript;
 use parking_lot::Mutex;
 use session::{Row, Stamp, State, Stored};
 use store::{AnyStore, Append, Appended, Change, Clock, Error, Kind, Lease, Rng};
-use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Duration, Instant};
-use tokio_util::task::TaskTracker;
-use wire::{EventId, SessionId, Timestamp, WorkspaceId};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::Instant;
+use wire::{Event, EventId, SessionId, Timestamp, WorkspaceId};
 
 use crate::SessionRecord;
-
-/// Rows read at a time while folding a log.
-const BATCH: usize = 2_000;
-
-/// Sessions kept warm. Beyond it the ones unused longest are forgotten; they are folded anew when needed.
-const WARM: usize = 512;
-
-/// A session that nobody has used for this long is forgotten.
-const COLD: Duration = Duration::from_secs(120);
+use crate::tasks::Tasks;
+use folded::Folded;
+use warm::Warm;
 
 /// One session, warm.
 pub struct Live {
     pub id: SessionId,
     pub workspace: WorkspaceId,
-    pub record: SessionRecord,
-    folded: Arc<tokio::sync::Mutex<Folded>>,
+    record: Mutex<Arc<SessionRecord>>,
+    folded: Arc<AsyncMutex<Folded>>,
+    /// The last position that is folded and published here.
+    head: AtomicU64,
     used: Mutex<Instant>,
 }
 
-struct Folded {
-    state: State,
-    transcript: Transcript,
+impl Live {
+    fn new(id: SessionId, workspace: WorkspaceId, record: SessionRecord, folded: Folded) -> Self {
+        let head = AtomicU64::new(folded.state.head);
+        let (record, folded) = (Mutex::new(Arc::new(record)), Arc::new(AsyncMutex::new(folded)));
+        Self { id, workspace, record, folded, head, used: Mutex::new(Instant::now()) }
+    }
+
+    /// What does not come from the log, and the agent as it is now.
+    pub fn record(&self) -> Arc<SessionRecord> {
+        self.record.lock().clone()
+    }
+
+    pub(crate) fn head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Clone)]
@@ -45,11 +53,11 @@ pub struct Sessions {
     pub bus: Bus,
     pub clock: Arc<dyn Clock>,
     pub rng: Arc<dyn Rng>,
-    warm: Arc<Mutex<HashMap<SessionId, Arc<Live>>>>,
+    warm: Arc<Warm>,
     crash: Option<Arc<Crash>>,
     /// Wakes whoever works on sessions.
     bell: Arc<dyn Fn(SessionId) + Send + Sync>,
-    tasks: TaskTracker,
+    tasks: Tasks,
 }
 
 /// Ends the process right after an append has become durable, before anybody hears of it: for tests of recovery.
@@ -105,119 +113,110 @@ impl Stamp for Moment<'_> {
 impl Sessions {
     pub(crate) fn new(
         parts: (AnyStore, Bus, Arc<dyn Clock>, Arc<dyn Rng>),
-        tasks: TaskTracker,
+        tasks: Tasks,
         bell: Arc<dyn Fn(SessionId) + Send + Sync>,
+        crash: Option<Crash>,
     ) -> Self {
         let (store, bus, clock, rng) = parts;
-        Self { store, bus, clock, rng, warm: Arc::default(), crash: None, bell, tasks }
+        Self { store, bus, clock, rng, warm: Arc::default(), crash: crash.map(Arc::new), bell, tasks }
     }
 
     /// The session, folded as far as this process knows its log.
     pub async fn open(&self, id: SessionId) -> store::Result<Arc<Live>> {
-        if let Some(live) = self.warm.lock().get(&id) {
-            *live.used.lock() = Instant::now();
-            return Ok(live.clone());
+        if let Some(live) = self.warm.get(id) {
+            return Ok(live);
         }
         let head = self.store.head(id).await?;
-        let document = self.store.get(head.workspace, Kind::Session, &id.to_string()).await?.document;
-        let record = serde_json::from_str(&document.body).map_err(|error| Error::Failed(error.to_string()))?;
-        let mut rows = self.store.rows(id, 0, BATCH).await?.into_iter();
-        let first = rows.next().ok_or(Error::NotFound)?;
-        let first = Row::load(&first, |_| None).map_err(|error| Error::Failed(error.to_string()))?;
-        let state = State::begin(&first)
-            .ok_or_else(|| Error::Failed(format!("the log of {id} does not begin with its creation")))?;
-        let mut folded = Folded { state, transcript: Transcript::default() };
-        folded.take(rows.as_slice())?;
-        self.catch_up(id, &mut folded).await?;
-        let used = Mutex::new(Instant::now());
-        let live =
-            Live { id, workspace: head.workspace, record, folded: Arc::new(tokio::sync::Mutex::new(folded)), used };
-        Ok(self.keep(Arc::new(live)))
+        let name = id.to_string();
+        let document = self.store.get(head.workspace, Kind::Session, &name);
+        let (document, folded) = futures::try_join!(document, self.wake(id))?;
+        let record = serde_json::from_str(&document.document.body).map_err(|error| Error::Failed(error.to_string()))?;
+        let live = self.warm.keep(Arc::new(Live::new(id, head.workspace, record, folded)));
+        Ok(live)
     }
 
     /// Makes a session known that was just created.
     pub fn adopt(&self, id: SessionId, workspace: WorkspaceId, record: SessionRecord, state: State) {
-        let folded = Folded { state, transcript: Transcript::default() };
-        let used = Mutex::new(Instant::now());
-        self.keep(Arc::new(Live { id, workspace, record, folded: Arc::new(tokio::sync::Mutex::new(folded)), used }));
+        // Its first rows are not part of the conversation: inputs are once they are taken up.
+        self.warm.keep(Arc::new(Live::new(id, workspace, record, Folded::new(state))));
     }
 
-    #[must_use]
-    pub fn with_crash(self, crash: Option<Crash>) -> Self {
-        Self { crash: crash.map(Arc::new), ..self }
-    }
-
-    pub fn forget(&self, id: SessionId) {
-        self.warm.lock().remove(&id);
-    }
-
-    fn keep(&self, live: Arc<Live>) -> Arc<Live> {
-        let mut warm = self.warm.lock();
-        if warm.len() >= WARM {
-            // Rare, and a scan of a few hundred: no list to keep in order on every use.
-            // One in use must stay the only one: two would not see each other's rows.
-            let unused = warm.iter().filter(|(_, live)| Arc::strong_count(live) == 1);
-            let oldest = unused.min_by_key(|(_, live)| *live.used.lock()).map(|(id, _)| *id);
-            oldest.and_then(|id| warm.remove(&id));
-        }
-        // Two may fold the same log at once: they must end up with the same one.
-        warm.entry(live.id).or_insert(live).clone()
+    /// Forgets a session that was deleted. Whoever watches it is told.
+    pub async fn deleted(&self, live: &Live) {
+        self.warm.remove(live.id);
+        let (head, thread) = self.state(live, |state| (state.head, state.primary)).await;
+        let body = serde_json::to_string(&Event::SessionDeleted {}).unwrap_or_default();
+        let id = self.mint();
+        let json = wire::event::render(id, &body, Some(self.clock.now()));
+        let frame = Some(wire::sse::encode("session.deleted", Some(head + 1), &json).into());
+        // It is in no log: there is none any more.
+        self.bus.publish(live.id, || vec![Published { position: head + 1, id, thread, frame, last: true }]);
+        self.bus.ring(live.id, head + 1);
     }
 
     /// Forgets what has not been used for a while.
-    pub fn cool(&self) {
-        let now = Instant::now();
-        self.warm.lock().retain(|_, live| now.duration_since(*live.used.lock()) < COLD || Arc::strong_count(live) > 1);
+    pub(crate) fn cool(&self) {
+        self.warm.cool();
     }
 
-    async fn catch_up(&self, id: SessionId, folded: &mut Folded) -> store::Result<()> {
-        loop {
-            let rows = self.store.rows(id, folded.state.head, BATCH).await?;
-            if rows.is_empty() {
-                return Ok(());
-            }
-            folded.take(&rows)?;
-        }
+    /// The sessions that are warm here.
+    pub(crate) fn warm(&self, id: SessionId) -> Option<Arc<Live>> {
+        self.warm.peek(id)
     }
 
     pub fn mint(&self) -> EventId {
         EventId::from_bits(self.rng.bits())
     }
 
-    /// Reads the state.
+    /// Reads the state, as far as this process knows it.
     pub async fn state<T>(&self, live: &Live, read: impl FnOnce(&State) -> T) -> T {
         read(&live.folded.lock().await.state)
     }
 
-    pub async fn conversation(&self, live: &Live) -> Vec<model::Message> {
-        live.folded.lock().await.transcript.messages()
+    /// Brings what this process knows of the session up to date. Without other nodes it always is.
+    pub async fn fresh(&self, live: &Live) -> store::Result<()> {
+        if !self.bus.is_shared() {
+            return Ok(());
+        }
+        self.catch_up(live, &mut *live.folded.lock().await).await
     }
 
     /// Decides on the present state and appends what was decided. If the log has grown meanwhile, folds that and decides
     /// again. What is appended is published once it is durable, also when whoever asked has stopped waiting.
     pub async fn write<T, E>(
         &self,
-        live: &Live,
+        live: &Arc<Live>,
         mut decide: impl FnMut(&State, &mut dyn Stamp) -> Result<Write<T>, E>,
     ) -> Result<(T, Appended), WriteError<E>> {
         let mut folded = live.folded.clone().lock_owned().await;
         *live.used.lock() = Instant::now();
         loop {
             let mut moment = Moment { now: self.clock.now(), rng: &*self.rng };
-            let Write { rows, lease, changes, value } =
-                decide(&folded.state, &mut moment).map_err(WriteError::Refused)?;
+            let Write { rows, lease, changes, value } = match decide(&folded.state, &mut moment) {
+                Ok(write) => write,
+                Err(refusal) => {
+                    // Refused by what may be old news: only what is true now is a reason.
+                    let head = folded.state.head;
+                    if self.bus.is_shared() {
+                        self.catch_up(live, &mut folded).await?;
+                    }
+                    if folded.state.head == head {
+                        return Err(WriteError::Refused(refusal));
+                    }
+                    continue;
+                }
+            };
             if rows.is_empty() && changes.is_empty() && lease == Lease::None {
                 return Ok((value, Appended { head: folded.state.head, epoch: 0 }));
             }
-            let sessions = self.clone();
-            let id = live.id;
+            let (sessions, session) = (self.clone(), live.clone());
             // A task of its own: a client that hangs up must not leave the log ahead of the state and of its watchers.
-            let append = self.tasks.spawn(async move { sessions.append(id, folded, rows, lease, changes).await });
+            let append = async move { sessions.append(session, folded, rows, lease, changes).await };
             let appended;
-            (folded, appended) = append.await.map_err(|error| Error::Failed(error.to_string()))?;
+            (folded, appended) = self.tasks.spawn("append", append).join().await?;
             match appended {
                 Ok(appended) => return Ok((value, appended)),
-                Err(Error::Conflict { .. }) => self.catch_up(live.id, &mut folded).await?,
+                Err(Error::Conflict { .. }) => self.catch_up(live, &mut folded).await?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -225,7 +224,7 @@ impl Sessions {
 
     async fn append(
         &self,
-        session: SessionId,
+        live: Arc<Live>,
         mut folded: OwnedMutexGuard<Folded>,
         rows: Vec<Row>,
         lease: Lease,
@@ -237,7 +236,7 @@ impl Sessions {
         let by_client = lease == Lease::None;
         let runnable = next.is_runnable();
         let append = Append {
-            session,
+            session: live.id,
             expected_head: folded.state.head,
             lease,
             rows: stored.clone(),
@@ -251,27 +250,38 @@ impl Sessions {
                 crash.appended();
             }
             folded.state = next;
-            rows.iter().for_each(|row| folded.transcript.push(row));
             // Still under the lock: watchers get the rows of a session in their order.
-            self.bus.publish(session, || {
-                rows.iter().zip(&*stored).map(|(row, stored)| Published::new(row, stored)).collect()
-            });
+            self.taken_in(&live, &mut folded, &rows, &stored);
+            self.bus.ring(live.id, folded.state.head);
             if by_client && runnable {
-                (self.bell)(session);
+                (self.bell)(live.id);
             }
         }
         (folded, appended)
     }
-}
 
-impl Folded {
-    fn take(&mut self, rows: &[Stored]) -> store::Result<()> {
-        for stored in rows {
-            let row = Row::load(stored, |position| self.state.waiting(position));
-            let row = row.map_err(|error| Error::Failed(error.to_string()))?;
-            self.state.fold(&row);
-            self.transcript.push(&row);
+    /// Rows have been folded into the state: everything else that follows from them.
+    fn taken_in(&self, live: &Live, folded: &mut Folded, rows: &[Row], stored: &[Stored]) {
+        folded.view(rows);
+        for row in rows {
+            if let session::Entry::Event { event, .. } = &row.entry
+                && let Event::SessionUpdated { agent: Some(agent), .. } = &**event
+            {
+                let mut record = live.record.lock();
+                *record = Arc::new(SessionRecord { agent: (**agent).clone(), ..(**record).clone() });
+            }
         }
-        Ok(())
+        live.head.store(folded.state.head, Ordering::Release);
+        self.bus
+            .publish(live.id, || rows.iter().zip(stored).map(|(row, stored)| Published::new(row, stored)).collect());
+        if let Some(snapshot) = folded.snapshot_due() {
+            let (store, id) = (self.store.clone(), live.id);
+            // Only a copy: what is lost with it is time.
+            self.tasks.spawn("snapshot", async move {
+                if let Err(error) = store.keep_snapshot(id, snapshot).await {
+                    tracing::warn!(session = %id, %error, "a snapshot could not be kept");
+                }
+            });
+        }
     }
 }

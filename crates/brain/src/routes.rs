@@ -39,8 +39,25 @@ pub struct Route {
     pub max_tokens: u32,
     /// Whether the provider takes an effort.
     pub takes_effort: bool,
+    /// Whether the models take a system message in the middle of a conversation; by their ids if it is not said.
+    pub system_messages: Option<bool>,
+    /// What the model is shown of a long session.
+    pub policy: context::Policy,
     /// Ids under the pattern that exist; empty if any may.
     pub only: Vec<String>,
+}
+
+/// Models of Anthropic that take a system message in the middle of a conversation, by how their ids begin.
+const TAKE_SYSTEM_MESSAGES: [&str; 6] =
+    ["claude-fable-5", "claude-mythos-5", "claude-opus-4-8", "claude-opus-5", "claude-sonnet-5", "claude-haiku-5-5"];
+
+impl Route {
+    /// Whether the model takes a system message in the middle of a conversation.
+    pub fn takes_system_messages(&self, model: &str) -> bool {
+        let by_id =
+            || !model.starts_with("claude-") || TAKE_SYSTEM_MESSAGES.iter().any(|begin| model.starts_with(begin));
+        self.system_messages.unwrap_or_else(by_id)
+    }
 }
 
 /// The table, in order: the first match answers.

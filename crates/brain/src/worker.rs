@@ -1,6 +1,7 @@
 //! One session's loop: claim, step, append, act, listen, until there is nothing left to do.
 
 mod actions;
+mod asks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +11,21 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use hands::Hand;
 use serde_json::{Map, Value};
-use session::{Flight, Input, Step, step};
+use session::{Flight, Input, Limits, Step, step};
 use store::{Error, Lease};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use wire::{EventId, SessionId};
 
 use crate::brain::Inner;
 use crate::live::{Live, Write, WriteError};
+use crate::tenure::{Over, Tenure};
 
 /// Works on the session until it rests, the lease is lost, or the node stops. Says whether it ended in an error of ours, and
 /// must be taken up again.
 pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) -> bool {
-    let live = match brain.sessions.open(session).await {
+    let Some(tenure) = brain.tenure() else { return false };
+    let live = match open(brain, session).await {
         Ok(live) => live,
         // Deleted between the ring and now.
         Err(Error::NotFound) => return false,
@@ -33,20 +37,35 @@ pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) 
     let mut run = Run {
         brain: brain.clone(),
         live,
+        tenure: tenure.clone(),
         epoch: 0,
         flight: Flight::default(),
         under_way: FuturesUnordered::new(),
         hand: HandState::Unknown,
         waiting: Vec::new(),
+        drained_by: None,
     };
-    match run.until_rest(bell).await {
+    let worked = tokio::select! {
+        biased;
+        // What is under way ends with the run: nothing of it could be written down.
+        () = tenure.over() => return false,
+        worked = run.until_rest(bell) => worked,
+    };
+    match worked {
         Ok(()) | Err(Error::Fenced { .. } | Error::NotFound) => false,
-        // The lease stays ours, so nobody else will come.
+        // The lease may still be ours, so that nobody else would come.
         Err(error) => {
             tracing::error!(%session, %error, "the session's work stopped");
             true
         }
     }
+}
+
+async fn open(brain: &Inner, session: SessionId) -> store::Result<Arc<Live>> {
+    let live = brain.sessions.open(session).await?;
+    // What is known here may be old, and say that there is nothing to do.
+    brain.sessions.fresh(&live).await?;
+    Ok(live)
 }
 
 /// How long a session that rests waits for its last calls to be ended.
@@ -55,12 +74,15 @@ const SETTLE: Duration = Duration::from_secs(2);
 pub(crate) struct Run {
     brain: Arc<Inner>,
     live: Arc<Live>,
+    tenure: Arc<Tenure>,
     epoch: u64,
     flight: Flight,
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
     hand: HandState,
     /// Calls that wait for the sandbox to be up.
     waiting: Vec<Pending>,
+    /// When a request that is under way is given up, once the node stops.
+    drained_by: Option<Instant>,
 }
 
 enum HandState {
@@ -98,26 +120,40 @@ impl Run {
     async fn until_rest(&mut self, bell: &Notify) -> store::Result<()> {
         let mut next = self.step(Input::Taken, true).await?;
         loop {
-            for action in next.actions {
-                self.act(action).await;
-            }
             if next.rest {
+                for action in next.actions {
+                    self.act(action).await?;
+                }
                 // Only calls that an interrupt ends can be left, and ending them is quick.
                 let settled = async { while self.under_way.next().await.is_some() {} };
                 let _ = tokio::time::timeout(SETTLE, settled).await;
                 return Ok(());
             }
+            for action in next.actions {
+                if self.brain.stop.is_cancelled() {
+                    break;
+                }
+                self.ready().await?;
+                self.act(action).await?;
+            }
             next = match self.listen(bell).await? {
                 Some(step) => step,
-                None => return Ok(()),
+                // Whoever takes the lease next finds the session between two steps.
+                None => return self.release().await,
             };
         }
     }
 
+    /// Waits while the node cannot be sure of its lease.
+    async fn ready(&mut self) -> store::Result<()> {
+        self.tenure.ready().await.map_err(|Over| Error::Fenced { epoch: self.epoch })
+    }
+
     /// Decides and appends. The first step of a run claims the lease with its rows.
     async fn step(&mut self, input: Input, claims: bool) -> store::Result<Step> {
-        let (flight, limits, epoch) = (&self.flight, self.brain.options.turn, self.epoch);
-        let node = &self.brain.options.node;
+        self.ready().await?;
+        let (flight, limits, epoch) = (&self.flight, self.limits(), self.epoch);
+        let node = &self.tenure.id;
         let decide = |state: &session::State, stamp: &mut dyn session::Stamp| {
             // A claim without work would only have to be released again.
             if claims && !state.is_runnable() {
@@ -139,10 +175,7 @@ impl Run {
             };
             Ok(Write { rows, lease, changes: Vec::new(), value: decided })
         };
-        let (decided, appended) = self.brain.sessions.write(&self.live, decide).await.map_err(|error| match error {
-            WriteError::Store(error) => error,
-            WriteError::Refused(never) => match never {},
-        })?;
+        let (decided, appended) = self.brain.sessions.write(&self.live, decide).await.map_err(of_store)?;
         if claims {
             self.epoch = appended.epoch;
             if decided.rest && appended.epoch > 0 {
@@ -150,6 +183,19 @@ impl Run {
             }
         }
         Ok(decided)
+    }
+
+    /// The bounds of this session's turns, which depend on its model.
+    fn limits(&self) -> Limits {
+        let route = self.brain.routes.find(&self.live.record().agent.definition.model.id);
+        let turn = self.brain.options.turn;
+        Limits {
+            rounds: turn.rounds,
+            attempts: turn.attempts,
+            compactions: turn.compactions,
+            window: route.and_then(|route| route.policy.window()),
+            is_priced: route.is_some_and(|route| route.price.is_some()),
+        }
     }
 
     async fn release(&mut self) -> store::Result<()> {
@@ -162,19 +208,23 @@ impl Run {
                 value: (),
             })
         };
-        match self.brain.sessions.write(&self.live, decide).await {
-            Ok(_) => Ok(()),
-            Err(WriteError::Store(error)) => Err(error),
-            Err(WriteError::Refused(never)) => match never {},
-        }
+        self.brain.sessions.write(&self.live, decide).await.map(|_| ()).map_err(of_store)
     }
 
-    /// The next step, once something has ended or someone has rung. `None` when the node stops.
+    /// The next step, once something has ended or someone has rung. `None` when the node stops: a request that is under way
+    /// may still end, as its answer would be lost, but tool calls go on without a brain.
     async fn listen(&mut self, bell: &Notify) -> store::Result<Option<Step>> {
         loop {
+            let stops = self.brain.stop.is_cancelled();
+            if stops && !self.flight.asking {
+                return Ok(None);
+            }
+            let drain = self.brain.options.drain;
+            let drained_by = stops.then(|| *self.drained_by.get_or_insert_with(|| Instant::now() + drain));
             let ended = tokio::select! {
                 biased;
-                () = self.brain.stop.cancelled() => return Ok(None),
+                () = self.brain.stop.cancelled(), if !stops => continue,
+                () = until(drained_by) => return Ok(None),
                 Some(ended) = self.under_way.next() => ended,
                 () = bell.notified() => return self.step(Input::Arrived, false).await.map(Some),
             };
@@ -182,5 +232,19 @@ impl Run {
                 return Ok(Some(step));
             }
         }
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn of_store(error: WriteError<std::convert::Infallible>) -> Error {
+    match error {
+        WriteError::Store(error) => error,
+        WriteError::Refused(never) => match never {},
     }
 }

@@ -5,7 +5,9 @@
 //! latency only.
 
 mod published;
+mod relay;
 mod tail;
 
 pub use published::{Preview, Published};
+pub use relay::{Bell, Bells, Heard, Previews};
 pub use tail::{Bus, Item, Subscription};

@@ -1,6 +1,9 @@
 //! What travels: rows and previews, encoded once for all their watchers.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use session::{Entry, Row, Stored, Visibility};
 use wire::event::render;
 use wire::{EventId, ThreadId, sse};
@@ -41,7 +44,7 @@ impl Published {
 }
 
 /// A part of an event that is not whole yet. Never stored, never replayed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
     pub thread: ThreadId,
     pub id: EventId,
@@ -51,7 +54,37 @@ pub struct Preview {
     pub frame: Bytes,
 }
 
+/// A preview on its way to another node.
+#[derive(Serialize, Deserialize)]
+struct Carried<'a> {
+    thread: ThreadId,
+    id: EventId,
+    kind: Cow<'a, str>,
+    starts: bool,
+    frame: Cow<'a, str>,
+}
+
 impl Preview {
+    /// As JSON, for another node.
+    pub fn encode(&self) -> String {
+        let Self { thread, id, kind, starts, frame } = self;
+        let carried = Carried {
+            thread: *thread,
+            id: *id,
+            kind: Cow::Borrowed(kind),
+            starts: *starts,
+            frame: String::from_utf8_lossy(frame),
+        };
+        serde_json::to_string(&carried).unwrap_or_default()
+    }
+
+    /// What another node encoded; `None` if it is not of this version.
+    pub fn decode(text: &str) -> Option<Self> {
+        let Carried { thread, id, kind, starts, frame } = serde_json::from_str(text).ok()?;
+        let kind = ["agent.message", "agent.thinking"].into_iter().find(|known| *known == kind)?;
+        Some(Self { thread, id, kind, starts, frame: frame.into_owned().into() })
+    }
+
     pub fn start(thread: ThreadId, id: EventId, kind: &'static str) -> Self {
         let data = format!(r#"{{"type":"event_start","event":{{"type":"{kind}","id":"{id}"}}}}"#);
         Self { thread, id, kind, starts: true, frame: sse::encode("event_start", None, &data).into() }

@@ -1,6 +1,6 @@
 //! Watchers of sessions, in this process.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use wire::{EventId, SessionId};
 
-use crate::{Preview, Published};
+use crate::{Bell, Bells, Preview, Previews, Published};
 
 /// Items that wait for one watcher. A few hundred bytes when empty, whatever the bound.
 const QUEUE: usize = 1_024;
@@ -31,12 +31,14 @@ struct Watcher {
 
 #[derive(Default)]
 struct Topics {
-    topics: HashMap<SessionId, Vec<Arc<Watcher>>>,
+    topics: BTreeMap<SessionId, Vec<Arc<Watcher>>>,
 }
 
 #[derive(Clone, Default)]
 pub struct Bus {
     topics: Arc<Mutex<Topics>>,
+    bells: Option<Arc<dyn Bells>>,
+    previews: Option<Arc<dyn Previews>>,
 }
 
 /// One watcher's end. Dropping it ends the subscription.
@@ -49,12 +51,43 @@ pub struct Subscription {
 }
 
 impl Bus {
+    /// A bus that reaches the other nodes too.
+    pub fn with_relay(bells: Arc<dyn Bells>, previews: Arc<dyn Previews>) -> Self {
+        Self { topics: Arc::default(), bells: Some(bells), previews: Some(previews) }
+    }
+
+    /// Whether there may be other nodes, so that what this one knows of a session may be old.
+    pub fn is_shared(&self) -> bool {
+        self.bells.is_some()
+    }
+
+    /// The session has grown, and its rows are published here: tells the other nodes.
+    pub fn ring(&self, session: SessionId, head: u64) {
+        if let Some(bells) = &self.bells {
+            bells.ring(Bell { session, head });
+        }
+    }
+
+    /// The sessions that are watched here.
+    pub fn watched(&self) -> Vec<SessionId> {
+        self.topics.lock().topics.keys().copied().collect()
+    }
+
     /// Everything that is published from now on. `previews` are the types of event to preview.
     pub fn subscribe(&self, session: SessionId, previews: Vec<String>) -> Subscription {
         let (queue, items) = channel(QUEUE);
         let lagged = Arc::new(AtomicBool::new(false));
+        let wants_previews = !previews.is_empty();
         let watcher = Arc::new(Watcher { queue, lagged: lagged.clone(), previews, whole: Mutex::default() });
-        self.topics.lock().topics.entry(session).or_default().push(watcher.clone());
+        let mut topics = self.topics.lock();
+        let watchers = topics.topics.entry(session).or_default();
+        let wanted_before = watchers.iter().any(|watcher| !watcher.previews.is_empty());
+        watchers.push(watcher.clone());
+        // Still under the lock: wanting and not wanting must not overtake each other.
+        if let Some(relay) = self.previews.as_ref().filter(|_| wants_previews && !wanted_before) {
+            relay.want(session, true);
+        }
+        drop(topics);
         Subscription { session, items, lagged, watcher, bus: self.clone() }
     }
 
@@ -79,10 +112,24 @@ impl Bus {
     /// Best effort: a watcher whose queue is full gets no more of this event's preview.
     pub fn preview(&self, session: SessionId, preview: impl FnOnce() -> Preview) {
         let watchers = self.watchers(session);
-        if watchers.iter().all(|watcher| watcher.previews.is_empty()) {
+        let elsewhere = self.previews.as_ref().filter(|relay| relay.is_wanted(session));
+        if elsewhere.is_none() && watchers.iter().all(|watcher| watcher.previews.is_empty()) {
             return;
         }
-        let preview = Arc::new(preview());
+        let preview = preview();
+        if let Some(relay) = elsewhere {
+            relay.send(session, &preview);
+        }
+        Self::deliver(&watchers, preview);
+    }
+
+    /// A preview from another node, for the watchers of this one.
+    pub fn hear(&self, session: SessionId, preview: Preview) {
+        Self::deliver(&self.watchers(session), preview);
+    }
+
+    fn deliver(watchers: &[Arc<Watcher>], preview: Preview) {
+        let preview = Arc::new(preview);
         for watcher in watchers.iter().filter(|watcher| watcher.previews.iter().any(|kind| kind == preview.kind)) {
             let mut whole = watcher.whole.lock();
             if !preview.starts && !whole.contains(&preview.id) {
@@ -118,6 +165,10 @@ impl Drop for Subscription {
         let mut topics = self.bus.topics.lock();
         if let Some(watchers) = topics.topics.get_mut(&self.session) {
             watchers.retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
+            let wanted = watchers.iter().any(|watcher| !watcher.previews.is_empty());
+            if let Some(relay) = self.bus.previews.as_ref().filter(|_| !wanted && !self.watcher.previews.is_empty()) {
+                relay.want(self.session, false);
+            }
             if watchers.is_empty() {
                 topics.topics.remove(&self.session);
             }

@@ -1,6 +1,7 @@
 //! The conversation, row by row.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use model::{Block, Message, Role, ToolUse};
 use serde_json::value::{RawValue, to_raw_value};
@@ -9,98 +10,153 @@ use wire::EventId;
 use wire::content::Content;
 use wire::event::Event;
 
-/// Everything the model has been told and has said. Grows by [`Transcript::push`], one row at a time, in order.
+use crate::compaction;
+
+/// What stands in place of a tool result that the model is not shown any more.
+const CLEARED: &str = "[This tool result was cleared to save space. Call the tool again if you need it.]";
+
+/// Everything that the model is shown. Grows by [`Transcript::push`], one row at a time, in order.
+///
+/// A summary takes the place of everything before it: whoever pushes the rows from the last compaction on sees the same
+/// as whoever pushes them all.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript {
-    items: Vec<Item>,
-    /// The provider's id of each tool use.
+    /// Roles take turns. Whoever was given messages keeps them as they were: one that grows later is then copied first.
+    messages: Vec<Arc<Message>>,
+    /// The provider's id of each tool use that has no result yet.
     calls: HashMap<EventId, String>,
+    /// The tool results that are shown whole, oldest first.
+    whole: VecDeque<Place>,
 }
 
-#[derive(Debug, Clone)]
-enum Item {
-    User(Vec<Block>),
-    Assistant(Block),
-    Result(Block),
+/// Where a tool result stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// In the log.
+    position: u64,
+    message: usize,
+    /// In the message: results stand first in it and are never moved.
+    block: usize,
 }
 
 impl Transcript {
     pub fn push(&mut self, row: &Row) {
         match &row.entry {
-            Entry::Processed { event, .. } => {
-                if let Event::UserMessage { content } = &**event {
-                    self.items.push(Item::User(content.iter().map(block).collect()));
-                }
-            }
-            Entry::Event { event, hidden } => self.push_event(row.id, event, hidden.as_ref()),
+            Entry::Processed { event, .. } => match &**event {
+                Event::UserMessage { content } => self.user(content.iter().map(block).collect()),
+                Event::SystemMessage { content } => self.instructed(content.iter().map(block).collect()),
+                _ => {}
+            },
+            Entry::Event { event, hidden } => self.push_event(row, event, hidden.as_ref()),
             Entry::Note(Note::HandLost { reason }) => {
                 let text = format!(
                     "[The sandbox was lost ({reason}). The next tool call starts a new one: files outside the uploads, \
                      shell state and background processes from before are gone.]"
                 );
-                self.items.push(Item::User(vec![Block::Text(text)]));
+                self.user(vec![Block::Text(text)]);
             }
+            Entry::Note(Note::Cleared { before }) => self.clear(*before),
             Entry::Arrival { .. } | Entry::Note(_) => {}
         }
     }
 
-    fn push_event(&mut self, id: EventId, event: &Event, hidden: Option<&Hidden>) {
+    fn push_event(&mut self, row: &Row, event: &Event, hidden: Option<&Hidden>) {
         match (event, hidden) {
             (Event::AgentThinking {}, Some(Hidden::Thinking { provider, raw })) => {
                 if let (Some(provider), Ok(raw)) = (known(provider), RawValue::from_string(raw.clone())) {
-                    self.items.push(Item::Assistant(Block::Opaque { provider, raw }));
+                    self.said(Block::Opaque { provider, raw });
                 }
             }
-            (Event::AgentMessage { content }, _) => {
-                self.items.extend(content.iter().map(|content| Item::Assistant(block(content))));
-            }
+            (Event::AgentMessage { content }, _) => content.iter().for_each(|content| self.said(block(content))),
             (
                 Event::AgentToolUse { name, input, .. } | Event::AgentCustomToolUse { name, input },
                 Some(Hidden::ToolUse { provider_id, .. }),
             ) => {
-                self.calls.insert(id, provider_id.clone());
+                self.calls.insert(row.id, provider_id.clone());
                 let (id, name, input) = (provider_id.clone(), name.clone(), input.clone());
-                self.items.push(Item::Assistant(Block::ToolUse(ToolUse { id, name, input, malformed: None })));
+                self.said(Block::ToolUse(ToolUse { id, name, input, malformed: None }));
             }
             (Event::AgentToolResult { tool_use_id, content, is_error }, _) => {
-                self.result(*tool_use_id, content, *is_error)
+                self.result(row.position, *tool_use_id, content, *is_error);
             }
             (Event::UserCustomToolResult { custom_tool_use_id, content, is_error }, _) => {
-                self.result(*custom_tool_use_id, content, *is_error);
+                self.result(row.position, *custom_tool_use_id, content, *is_error);
+            }
+            (Event::AgentThreadContextCompacted {}, Some(Hidden::Compacted { summary })) => {
+                *self = Self::default();
+                self.user(vec![Block::Text(compaction::frame(summary))]);
             }
             _ => {}
         }
     }
 
-    fn result(&mut self, call: EventId, content: &[Content], is_error: bool) {
-        if let Some(tool_use_id) = self.calls.get(&call).cloned() {
-            let content = content.iter().map(block).collect();
-            self.items.push(Item::Result(Block::ToolResult { tool_use_id, content, is_error }));
+    fn said(&mut self, block: Block) {
+        match self.messages.last_mut() {
+            Some(last) if last.role == Role::Assistant => Arc::make_mut(last).content.push(block),
+            _ => self.messages.push(Arc::new(Message { role: Role::Assistant, content: vec![block] })),
         }
     }
 
-    /// The messages to send: roles take turns, and a use's results stand first in the message after it.
-    pub fn messages(&self) -> Vec<Message> {
-        let mut messages: Vec<Message> = Vec::new();
-        let mut results = 0;
-        for item in &self.items {
-            let role = if matches!(item, Item::Assistant(_)) { Role::Assistant } else { Role::User };
-            if messages.last().is_none_or(|message| message.role != role) {
-                messages.push(Message { role, content: Vec::new() });
-                results = 0;
-            }
-            let Some(message) = messages.last_mut() else { continue };
-            match item {
-                Item::User(blocks) => message.content.extend(blocks.iter().cloned()),
-                Item::Assistant(block) => message.content.push(block.clone()),
-                Item::Result(block) => {
-                    // Something the user said while the tool ran must not come between the use and its result.
-                    message.content.insert(results, block.clone());
-                    results += 1;
-                }
+    fn user(&mut self, blocks: Vec<Block>) {
+        let place = self.open();
+        if let Some(content) = self.content(place) {
+            content.extend(blocks);
+        }
+    }
+
+    fn instructed(&mut self, blocks: Vec<Block>) {
+        match self.messages.last_mut() {
+            Some(last) if last.role == Role::System => Arc::make_mut(last).content.extend(blocks),
+            _ => self.messages.push(Arc::new(Message { role: Role::System, content: blocks })),
+        }
+    }
+
+    fn result(&mut self, position: u64, call: EventId, content: &[Content], is_error: bool) {
+        // A use that was summed up is gone, and a result without its use would be refused.
+        let Some(tool_use_id) = self.calls.remove(&call) else { return };
+        let content = content.iter().map(block).collect();
+        let message = self.open();
+        let Some(blocks) = self.content(message) else { return };
+        // Something the user said while the tool ran must not come between the use and its result.
+        let block = blocks.iter().take_while(|block| matches!(block, Block::ToolResult { .. })).count();
+        blocks.insert(block, Block::ToolResult { tool_use_id, content, is_error });
+        self.whole.push_back(Place { position, message, block });
+    }
+
+    /// Where the user's message stands to which more can be added: that after the last answer, made if there is none. A
+    /// system message holds for what the user said with it, and providers take it only behind that.
+    fn open(&mut self) -> usize {
+        let role = |place: usize| self.messages.get(place).map(|message| message.role);
+        let mut end = self.messages.len();
+        if end > 0 && role(end - 1) == Some(Role::System) {
+            end -= 1;
+        }
+        if end > 0 && role(end - 1) == Some(Role::User) {
+            return end - 1;
+        }
+        self.messages.insert(end, Arc::new(Message { role: Role::User, content: Vec::new() }));
+        end
+    }
+
+    fn content(&mut self, message: usize) -> Option<&mut Vec<Block>> {
+        self.messages.get_mut(message).map(|message| &mut Arc::make_mut(message).content)
+    }
+
+    fn clear(&mut self, before: u64) {
+        let is_old = |place: &Place| place.position < before;
+        while self.whole.front().is_some_and(is_old) {
+            let Some(Place { message, block, .. }) = self.whole.pop_front() else { return };
+            let cleared = self.content(message).and_then(|blocks| blocks.get_mut(block));
+            if let Some(Block::ToolResult { content, .. }) = cleared {
+                *content = vec![Block::Text(CLEARED.to_owned())];
             }
         }
-        messages
+    }
+
+    /// The messages to send: roles take turns, a use's results stand first in the message after it, and a system
+    /// message stands behind the user's.
+    pub fn messages(&self) -> Vec<Arc<Message>> {
+        self.messages.clone()
     }
 }
 
@@ -120,5 +176,9 @@ fn known(provider: &str) -> Option<&'static str> {
     ["anthropic", "openai-chat", "openai-responses", "script"].into_iter().find(|known| *known == provider)
 }
 
+#[cfg(test)]
+mod caching;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

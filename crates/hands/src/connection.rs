@@ -1,14 +1,12 @@
 //! One connection to a sandbox's daemon: questions go out under a number, answers come back in any order.
 //!
-//! Two loops, one for each direction, live in one task that the connection owns: it ends with the socket, and is aborted
+//! Two loops, one for each direction, live in one task that the connection owns: it ends with the stream, and is aborted
 //! when the connection is dropped. What the daemon sends is bounded and distrusted.
 
 mod wire_format;
 
 use std::{
     collections::HashMap,
-    os::fd::AsRawFd,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,19 +16,14 @@ use std::{
 
 use hand_protocol::{Answer, Reply, Request, VERSION, Verb};
 use parking_lot::Mutex;
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use tokio::{
-    io::{AsyncWriteExt, BufReader},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time::timeout,
 };
 
-use crate::Lost;
+use crate::{BoxedStream, Lost};
 
 /// Frames waiting for the socket to take them. Past that, whoever asks waits.
 const QUEUE: usize = 64;
@@ -49,42 +42,51 @@ pub(crate) struct Connection {
 /// Those who wait for an answer, by number; or why none will come any more.
 enum Waiting {
     Open(HashMap<u64, oneshot::Sender<Reply>>),
-    Closed(String),
+    Closed(Failure),
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Failure {
+    /// The connection is no more. The sandbox may well live, and what was asked may have been done.
+    Ended(String),
+    Lost(Lost),
+}
+
+impl From<Lost> for Failure {
+    fn from(lost: Lost) -> Self {
+        Self::Lost(lost)
+    }
 }
 
 impl Connection {
-    /// Connects to `socket` in the hand's directory and greets. Returns the daemon's incarnation too.
-    pub(crate) async fn open(directory: &Path, epoch: u64) -> Result<(Self, String), Lost> {
-        let stream = dial(directory).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                gone(format!("its socket does not answer: {error}"))
-            }
-            // Want of descriptors or of memory is this server's trouble: the sandbox lives, and must not be replaced for it.
-            _ => Lost::Refused(format!("its socket cannot be reached just now: {error}")),
-        })?;
+    /// Greets whoever is at the stream's other end. Returns the daemon's incarnation too.
+    pub(crate) async fn greet(stream: BoxedStream, epoch: u64) -> Result<(Self, String), Failure> {
         let connection = Self::over(stream, epoch);
         let greeting = timeout(GREETING, connection.ask(Verb::Hello { version: VERSION })).await;
-        match greeting.map_err(|_| gone("its daemon does not answer"))?? {
+        match greeting.map_err(|_| Failure::Ended("its daemon does not answer".into()))?? {
             // The version before is spoken too: a server that was brought up to date finds the sandboxes of the old one.
             Reply::Welcome { version, incarnation } if version == VERSION || version + 1 == VERSION => {
                 Ok((connection, incarnation))
             }
-            Reply::Welcome { version, .. } => Err(gone(format!("its daemon speaks version {version} of the protocol"))),
-            _ => Err(confused()),
+            Reply::Welcome { version, .. } => {
+                Err(gone(format!("its daemon speaks version {version} of the protocol")).into())
+            }
+            _ => Err(confused().into()),
         }
     }
 
-    fn over(stream: UnixStream, epoch: u64) -> Self {
-        let (read, write) = stream.into_split();
+    fn over(stream: BoxedStream, epoch: u64) -> Self {
+        let (read, write) = split(stream);
         let (outgoing, frames) = mpsc::channel(QUEUE);
         let waiting = Arc::new(Mutex::new(Waiting::Open(HashMap::new())));
         let pump = spawn(pump(read, write, frames, Arc::clone(&waiting)));
         Self { epoch, outgoing, waiting, next: AtomicU64::new(1), pump }
     }
 
-    /// Asks, and waits for the answer. Dropping the future stops the waiting: what was asked is done all the same, once its
-    /// frame has gone out.
-    pub(crate) async fn ask(&self, verb: Verb) -> Result<Reply, Lost> {
+    /// Asks, and waits for the answer. Dropping the future stops the waiting: what was asked is done all the same, once
+    /// its frame has gone out.
+    pub(crate) async fn ask(&self, verb: Verb) -> Result<Reply, Failure> {
         let seq = self.next.fetch_add(1, Ordering::Relaxed);
         let frame = wire_format::encode(&Request { seq, epoch: self.epoch, verb }).map_err(Lost::Refused)?;
         // Nothing is awaited between the entry and the sending, so that no entry is left behind by a dropped future.
@@ -92,21 +94,21 @@ impl Connection {
         let (answer, answered) = oneshot::channel();
         match &mut *self.waiting.lock() {
             Waiting::Open(waiting) => waiting.insert(seq, answer),
-            Waiting::Closed(why) => return Err(gone(why.clone())),
+            Waiting::Closed(why) => return Err(why.clone()),
         };
         permit.send(frame);
         match answered.await {
-            Ok(Reply::Fenced { epoch }) => Err(Lost::Fenced(epoch)),
-            Ok(Reply::Refused { message }) => Err(Lost::Refused(message)),
+            Ok(Reply::Fenced { epoch }) => Err(Lost::Fenced(epoch).into()),
+            Ok(Reply::Refused { message }) => Err(Lost::Refused(message).into()),
             Ok(reply) => Ok(reply),
             Err(_) => Err(self.closed()),
         }
     }
 
-    fn closed(&self) -> Lost {
+    fn closed(&self) -> Failure {
         match &*self.waiting.lock() {
-            Waiting::Closed(why) => gone(why.clone()),
-            Waiting::Open(_) => gone("the connection to it has ended"),
+            Waiting::Closed(why) => why.clone(),
+            Waiting::Open(_) => Failure::Ended("the connection to it has ended".into()),
         }
     }
 }
@@ -126,12 +128,6 @@ pub(crate) fn confused() -> Lost {
     gone("its daemon does not follow the protocol")
 }
 
-async fn dial(directory: &Path) -> std::io::Result<UnixStream> {
-    // A socket's address holds 108 bytes, a path more: the way through a descriptor is always short.
-    let directory = openat(CWD, directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    UnixStream::connect(format!("/proc/self/fd/{}/socket", directory.as_raw_fd())).await
-}
-
 #[expect(clippy::disallowed_methods, reason = "named here: the pump of one connection, owned and aborted by it")]
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(task)
@@ -139,8 +135,8 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
 
 /// Ends when either direction does, and then wakes everybody who still waits.
 async fn pump(
-    read: OwnedReadHalf,
-    write: OwnedWriteHalf,
+    read: ReadHalf<BoxedStream>,
+    write: WriteHalf<BoxedStream>,
     frames: mpsc::Receiver<Vec<u8>>,
     waiting: Arc<Mutex<Waiting>>,
 ) {
@@ -151,7 +147,7 @@ async fn pump(
     *waiting.lock() = Waiting::Closed(why);
 }
 
-async fn receive(read: OwnedReadHalf, waiting: &Mutex<Waiting>) -> String {
+async fn receive(read: ReadHalf<BoxedStream>, waiting: &Mutex<Waiting>) -> Failure {
     let mut read = BufReader::new(read);
     loop {
         let Answer { seq, reply } = match wire_format::read(&mut read).await {
@@ -167,13 +163,17 @@ async fn receive(read: OwnedReadHalf, waiting: &Mutex<Waiting>) -> String {
     }
 }
 
-async fn send(mut write: OwnedWriteHalf, mut frames: mpsc::Receiver<Vec<u8>>) -> String {
+async fn send(mut write: WriteHalf<BoxedStream>, mut frames: mpsc::Receiver<Vec<u8>>) -> Failure {
     while let Some(frame) = frames.recv().await {
-        if let Err(error) = write.write_all(&frame).await {
-            return format!("its daemon does not listen: {error}");
+        let written = async {
+            write.write_all(&frame).await?;
+            write.flush().await
+        };
+        if let Err(error) = written.await {
+            return Failure::Ended(format!("its daemon does not listen: {error}"));
         }
     }
-    "the connection to it was dropped".into()
+    Failure::Ended("the connection to it was dropped".into())
 }
 
 #[cfg(test)]

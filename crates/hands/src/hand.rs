@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use hand_protocol::{Entry, Execute, Found, Outcome};
 use serde::{Deserialize, Serialize};
 
+use crate::BoxedStream;
+
 /// What a session's hand must be made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
@@ -37,6 +39,9 @@ pub struct Address {
     pub directory: PathBuf,
     /// Made anew with each sandbox, so that a new one is never taken for the one that was lost.
     pub incarnation: String,
+    /// The id of the data directory, and so the node, where it lives. Not known of sandboxes that are older than this.
+    #[serde(default)]
+    pub home: Option<String>,
 }
 
 /// A machine's way to make sandboxes.
@@ -51,6 +56,9 @@ pub trait Sandbox: Send + Sync {
     async fn prepare(&self) -> Result<(), ProvisionError>;
     async fn provision(&self, spec: &Spec, epoch: u64) -> Result<Box<dyn Hand>, ProvisionError>;
     async fn adopt(&self, address: &Address, epoch: u64) -> Result<Box<dyn Hand>, Lost>;
+    /// A raw connection to the daemon of a sandbox of this machine, for a brain elsewhere, which greets over it with
+    /// [`crate::attach()`]. [`Lost::Gone`] only if the sandbox is known to be no more.
+    async fn dial(&self, address: &Address) -> Result<BoxedStream, Lost>;
     async fn destroy(&self, name: &str) -> std::io::Result<()>;
     /// Every sandbox of this machine that has not been destroyed, live or dead.
     async fn names(&self) -> Vec<String>;
@@ -59,7 +67,8 @@ pub trait Sandbox: Send + Sync {
 /// One live sandbox: give it a name and an input, get content back.
 ///
 /// Law: a call id is run at most once, however often it is asked for; the outcome is the same each time. An epoch lower
-/// than one the hand has seen is refused with [`Lost::Fenced`]. Dropping a future stops waiting, not the call.
+/// than one the hand has seen is refused with [`Lost::Fenced`]. Dropping a future stops waiting, not the call. A
+/// connection that breaks is no loss: it is made again, and what was asked is asked again.
 #[async_trait]
 pub trait Hand: Send + Sync {
     fn address(&self) -> &Address;

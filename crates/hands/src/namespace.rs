@@ -5,9 +5,9 @@
 //! All sandboxes share the machine's kernel, which suits code that is half trusted; see `docs/SECURITY.md`.
 
 mod base;
+mod dialer;
 mod directory;
 mod groups;
-mod hand;
 mod identity;
 mod launcher;
 mod memory;
@@ -25,14 +25,15 @@ use tokio::{task::spawn_blocking, time::Instant};
 
 pub use self::report::{Fact, Report};
 use self::{
+    dialer::Dialer,
     directory::{Directory, Record},
-    hand::SandboxHand,
     shared::Shared,
     watchdog::{Watchdog, Watched},
 };
 use crate::{
-    Address, Hand, Limits, Lost, ProvisionError, Sandbox, Spec,
-    connection::{Connection, gone},
+    Address, BoxedStream, Hand, Limits, Lost, ProvisionError, Sandbox, Spec,
+    attach::SandboxHand,
+    connection::{Failure, gone},
 };
 
 const BACKEND: &str = "namespace";
@@ -44,6 +45,8 @@ const TRIAL: &str = "trial";
 pub struct Options {
     /// Everything is kept below it. Made when first needed; not below `/usr`, which every sandbox sees.
     pub data_dir: PathBuf,
+    /// The data directory's id, which the sandboxes' addresses name.
+    pub home: String,
 }
 
 /// This machine's sandboxes, those of earlier servers on the same data directory included.
@@ -57,7 +60,7 @@ impl Namespace {
     pub fn new(options: Options) -> Self {
         // Kept absolute: the launcher works from another directory.
         let data_dir = std::path::absolute(&options.data_dir).unwrap_or(options.data_dir);
-        Self { shared: Arc::new(Shared::new(data_dir)), watchdog: Watchdog::default() }
+        Self { shared: Arc::new(Shared::new(data_dir, options.home)), watchdog: Watchdog::default() }
     }
 
     /// Leaves control groups alone, even where there are some: the watchdog alone bounds memory.
@@ -93,17 +96,26 @@ impl Namespace {
         Report::new(&groups, trial)
     }
 
-    async fn connect(&self, record: Record, epoch: u64) -> Result<Box<dyn Hand>, Lost> {
+    /// A connection to the daemon. As somebody works with the sandbox, it is looked after from now on.
+    async fn reach(&self, record: Record) -> Result<BoxedStream, Lost> {
         let Record { address, daemon, limits, groups } = record;
-        let path = self.shared.data_dir().join(&address.directory);
-        let (connection, incarnation) = Connection::open(&path, epoch).await?;
-        if incarnation != address.incarnation {
-            return Err(gone("another one has taken its place"));
-        }
+        let stream = dialer::connect(&self.shared.data_dir().join(&address.directory)).await?;
         if let Some(name) = name(&address) {
             self.watchdog.watch(name, Watched { daemon, limit: limits.memory, groups });
         }
-        Ok(Box::new(SandboxHand { address, connection }))
+        Ok(stream)
+    }
+
+    async fn attach(&self, record: Record, epoch: u64) -> Result<Box<dyn Hand>, Lost> {
+        let address = record.address.clone();
+        let stream = self.reach(record).await?;
+        let dial = Arc::new(Dialer { shared: Arc::clone(&self.shared), address: address.clone() });
+        match SandboxHand::over(stream, dial, address, epoch).await {
+            Ok(hand) => Ok(Box::new(hand)),
+            // There is nothing between here and the daemon that could fail in its place.
+            Err(Failure::Ended(why)) => Err(gone(why)),
+            Err(Failure::Lost(lost)) => Err(lost),
+        }
     }
 
     /// Does work with files and processes where it holds up nobody. It runs to its end even when nobody waits any more, so
@@ -128,7 +140,7 @@ impl Sandbox for Namespace {
         self.watchdog.forget(&spec.name);
         let wanted = spec.clone();
         let record = self.blocking(move |shared| shared.make(&wanted)).await.map_err(failed)??;
-        match self.connect(record, epoch).await {
+        match self.attach(record, epoch).await {
             Ok(hand) => Ok(hand),
             Err(lost) => {
                 let name = spec.name.clone();
@@ -139,10 +151,11 @@ impl Sandbox for Namespace {
     }
 
     async fn adopt(&self, address: &Address, epoch: u64) -> Result<Box<dyn Hand>, Lost> {
-        let wanted = address.clone();
-        let record =
-            self.blocking(move |shared| shared.find(&wanted)).await.map_err(|error| gone(error.to_string()))?;
-        self.connect(record.ok_or_else(|| gone("this server knows of no such sandbox"))?, epoch).await
+        self.attach(dialer::find(&self.shared, address).await?, epoch).await
+    }
+
+    async fn dial(&self, address: &Address) -> Result<BoxedStream, Lost> {
+        self.reach(dialer::find(&self.shared, address).await?).await
     }
 
     async fn destroy(&self, name: &str) -> io::Result<()> {

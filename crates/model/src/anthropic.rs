@@ -13,6 +13,8 @@ use crate::{
     http::{self, Endpoint},
 };
 
+pub use request::body;
+
 /// The mark of this provider on [`crate::Block::Opaque`].
 pub const PROVIDER: &str = "anthropic";
 
@@ -37,7 +39,7 @@ impl Anthropic {
 
 impl Client for Anthropic {
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Event, Error>> {
-        let body = request::body(&request);
+        let body = body(&request);
         self.endpoint.ask(body, decode::Decoder::new(request.model))
     }
 }

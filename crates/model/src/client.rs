@@ -1,5 +1,7 @@
 //! The one trait of this crate, and what passes through it.
 
+use std::sync::Arc;
+
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -21,7 +23,8 @@ pub struct Request {
     /// The id that the provider knows the model by.
     pub model: String,
     pub system: String,
-    pub messages: Vec<Message>,
+    /// Shared: every request of a conversation brings all of it, and a long one is not copied for that.
+    pub messages: Vec<Arc<Message>>,
     pub tools: Vec<Tool>,
     /// Upper bound for the answer, in tokens.
     pub max_tokens: u32,
@@ -50,6 +53,9 @@ pub struct Tool {
 pub enum Role {
     User,
     Assistant,
+    /// An instruction that holds from its place on, beside the system prompt. Some providers take it only behind a
+    /// user's message, and only before the assistant's or as the last.
+    System,
 }
 
 #[derive(Debug, Clone)]

@@ -23,6 +23,9 @@ pub enum Error {
     Billing(String),
     #[error("the model provider refused the request: {0}")]
     Invalid(String),
+    /// The conversation, or it and the answer's limit together, are more than the model's context window holds.
+    #[error("the conversation is too long for the model: {0}")]
+    TooLong(String),
 }
 
 impl Error {
@@ -34,7 +37,7 @@ impl Error {
             | Self::Server { .. }
             | Self::Connection(_)
             | Self::Malformed(_) => true,
-            Self::Unauthorized(_) | Self::Billing(_) | Self::Invalid(_) => false,
+            Self::Unauthorized(_) | Self::Billing(_) | Self::Invalid(_) | Self::TooLong(_) => false,
         }
     }
 
@@ -51,6 +54,7 @@ impl Error {
             Self::Unauthorized(message) => Self::Unauthorized(change(message)),
             Self::Billing(message) => Self::Billing(change(message)),
             Self::Invalid(message) => Self::Invalid(change(message)),
+            Self::TooLong(message) => Self::TooLong(change(message)),
         }
     }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod envelope;
 mod refusal;
+mod too_long;
 
 use std::{fmt, time::Duration};
 

@@ -4,23 +4,33 @@
 //!
 //! ```yaml
 //! turns:                       # one entry for each request to the model
-//!   - expect: { last: user, contains: "text" }   # checked before the turn; also not_contains, is_error
+//!   - expect: { last: user, contains: "text" }   # checked before the turn; also not_contains, is_error, and system:
+//!                              # a text in the newest system message
 //!     think: a thought         # becomes a thinking block
-//!     say: "You said {{last_text}}"               # streamed word by word; {{last_result}} is the last tool result
+//!     say: "You said {{last_text}}"               # streamed word by word; {{last_result}} is the last tool result,
+//!                              # {{last_system}} the last system message
 //!     delay_ms: 20             # between the words
 //!     call:                    # any number of tool calls
 //!       - { tool: bash, input: { command: "ls" } }
 //!       - { tool: bash, malformed_input: "not json {" }
 //!     stop: tool_use           # end_turn, tool_use, max_tokens or refusal; what fits the turn if left out
+//!     usage: { input: 9000, output: 50, cache_read: 0 }   # tokens; what is left out is counted, and nothing cached
 //!     fail: { error: overloaded, after_deltas: 2, times: 1, retry_after_ms: 500 }
 //!     endless: false           # true streams `say` over and over until the stream is dropped
 //! then: { say: "..." }         # once the turns are used up; `then: restart` begins again
+//! asides:                      # answers to requests beside the conversation, such as for a summary of it
+//!   - when: sum up             # a text in the request's system prompt; else a turn like the others
+//!     say: "They want a list. [answers before: 4]"
 //! ```
 //!
+//! The errors of `fail` are `overloaded`, `rate_limited`, `server`, `connection`, `unauthorized`, `billing`, `invalid`,
+//! `malformed` and `too_long`.
+//!
 //! Which turn is due is counted from the conversation: as many as it holds assistant messages. So a script has no
-//! memory that a restart could lose, and several conversations can play it at once. Only `fail` counts for itself: it fails
-//! `times` times for each conversation, told apart by its first text, then the turn is played. A turn whose `expect` is not met says so in plain
-//! words and ends.
+//! memory that a restart could lose, and several conversations can play it at once. A conversation that was summed up
+//! holds fewer: a summary that says `[answers before: 4]` makes up for those that are gone. Only `fail` counts for
+//! itself: it fails `times` times for each conversation, told apart by its first text, then the turn is played. A turn
+//! whose `expect` is not met says so in plain words and ends.
 
 mod conversation;
 mod expect;
@@ -69,6 +79,7 @@ struct Inner {
     /// What is played once the turns are used up, unless they start again.
     then: Turn,
     restart: bool,
+    asides: Vec<Turn>,
     /// How often each turn was due to fail in the conversation with this first text.
     failures: Mutex<HashMap<(String, usize), u32>>,
 }
@@ -101,12 +112,18 @@ impl Script {
             None => (no_more(), false),
         };
         for (place, turn) in file.turns.iter().chain([&then]).enumerate() {
-            if let Some(what) = turn.contradiction() {
+            if let Some(what) = turn.contradiction(false) {
                 return Err(refused(format!("turn {}: {what}", place + 1)));
             }
         }
-        let failures = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { name: name.to_owned(), turns: file.turns, then, restart, failures }) })
+        for (place, aside) in file.asides.iter().enumerate() {
+            if let Some(what) = aside.contradiction(true) {
+                return Err(refused(format!("aside {}: {what}", place + 1)));
+            }
+        }
+        let File { turns, asides, .. } = file;
+        let (name, failures) = (name.to_owned(), Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { name, turns, then, restart, asides, failures }) })
     }
 
     pub fn name(&self) -> &str {
@@ -114,12 +131,28 @@ impl Script {
     }
 }
 
+/// What is to be played.
+struct Due<'a> {
+    turn: &'a Turn,
+    /// In `failures`.
+    place: usize,
+    /// For the complaint about what was expected of it.
+    name: String,
+}
+
 impl Inner {
-    /// The turn that is due, and its place in `failures`.
-    fn due(&self, played: usize) -> (&Turn, usize) {
+    fn due(&self, request: &Request, played: usize) -> Due<'_> {
+        if let Some((place, turn)) = self.aside(&request.system) {
+            return Due { turn, place: self.turns.len() + 1 + place, name: format!("aside {}", place + 1) };
+        }
         let place =
             if self.restart { played.checked_rem(self.turns.len()).unwrap_or(0) } else { played.min(self.turns.len()) };
-        (self.turns.get(place).unwrap_or(&self.then), place)
+        Due { turn: self.turns.get(place).unwrap_or(&self.then), place, name: format!("turn {}", played + 1) }
+    }
+
+    fn aside(&self, system: &str) -> Option<(usize, &Turn)> {
+        let answers = |aside: &Turn| aside.when.as_ref().is_some_and(|when| system.contains(when.as_str()));
+        self.asides.iter().enumerate().find(|place| answers(place.1))
     }
 
     /// The error that the turn fails with this time, if it still has failures left, and how many text deltas come first.
@@ -143,12 +176,9 @@ fn no_more() -> Turn {
 impl Client for Script {
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Event, Error>> {
         let conversation = Conversation::of(&request);
-        let (turn, place) = self.inner.due(conversation.played);
+        let Due { turn, place, name } = self.inner.due(&request, conversation.played);
         let performance = match turn.expect.as_ref().and_then(|expect| expect.unmet(&conversation)) {
-            Some(unmet) => {
-                let number = conversation.played + 1;
-                play::complaint(&self.inner.name, &conversation, format!("in turn {number} {unmet}"))
-            }
+            Some(unmet) => play::complaint(&self.inner.name, &conversation, format!("in {name} {unmet}")),
             None => play::turn(&self.inner.name, turn, &conversation, self.inner.failure(turn, place, &conversation)),
         };
         performance.stream()

@@ -1,5 +1,7 @@
 //! For the tests of this crate: a recorded stream played through a decoder, and conversations in few words.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use serde_json::{Value, json, value::RawValue};
 use wire::sse;
@@ -99,16 +101,20 @@ pub(crate) fn tool_result(id: &str, content: Vec<Block>, is_error: bool) -> Bloc
     Block::ToolResult { tool_use_id: id.to_owned(), content, is_error }
 }
 
-pub(crate) fn user(content: Vec<Block>) -> Message {
-    Message { role: Role::User, content }
+pub(crate) fn user(content: Vec<Block>) -> Arc<Message> {
+    Arc::new(Message { role: Role::User, content })
 }
 
-pub(crate) fn assistant(content: Vec<Block>) -> Message {
-    Message { role: Role::Assistant, content }
+pub(crate) fn assistant(content: Vec<Block>) -> Arc<Message> {
+    Arc::new(Message { role: Role::Assistant, content })
+}
+
+pub(crate) fn system(content: Vec<Block>) -> Arc<Message> {
+    Arc::new(Message { role: Role::System, content })
 }
 
 /// A request with one tool, `bash`.
-pub(crate) fn request(messages: Vec<Message>) -> Request {
+pub(crate) fn request(messages: Vec<Arc<Message>>) -> Request {
     Request {
         model: "model-1".to_owned(),
         system: "Be brief.".to_owned(),

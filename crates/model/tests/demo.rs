@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use futures::StreamExt;
@@ -82,7 +83,11 @@ fn run(call: &ToolUse, root: &Path) -> (String, bool) {
     }
 }
 
-async fn answer(script: &Script, messages: &[Message]) -> Response {
+fn message(role: Role, content: Vec<Block>) -> Arc<Message> {
+    Arc::new(Message { role, content })
+}
+
+async fn answer(script: &Script, messages: &[Arc<Message>]) -> Response {
     let request = Request {
         model: "script/demo".to_owned(),
         system: String::new(),
@@ -110,7 +115,7 @@ fn said(response: &Response) -> String {
 async fn the_demo_fails_once_recovers_and_tells_the_truth() {
     let root = sandbox();
     let script = script(&root);
-    let mut messages = vec![Message { role: Role::User, content: vec![Block::Text(TASK.to_owned())] }];
+    let mut messages = vec![message(Role::User, vec![Block::Text(TASK.to_owned())])];
     let mut failures = 0;
     let last = loop {
         let response = answer(&script, &messages).await;
@@ -127,8 +132,8 @@ async fn the_demo_fails_once_recovers_and_tells_the_truth() {
                 results.push(Block::ToolResult { tool_use_id: call.id.clone(), content, is_error });
             }
         }
-        messages.push(Message { role: Role::Assistant, content: response.content });
-        messages.push(Message { role: Role::User, content: results });
+        messages.push(message(Role::Assistant, response.content));
+        messages.push(message(Role::User, results));
     };
     assert_eq!(failures, 1);
     let (counted, total) = figures();

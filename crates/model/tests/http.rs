@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -77,7 +78,7 @@ fn question() -> Request {
     Request {
         model: "m".to_owned(),
         system: String::new(),
-        messages: vec![Message { role: Role::User, content: vec![Block::Text("Hello".to_owned())] }],
+        messages: vec![Arc::new(Message { role: Role::User, content: vec![Block::Text("Hello".to_owned())] })],
         tools: Vec::new(),
         max_tokens: 10,
         effort: None,
@@ -173,6 +174,23 @@ async fn a_page_in_place_of_events_is_malformed() {
     let client = Anthropic::new(server.options()).unwrap();
     let (_, (_, error)) =
         tokio::join!(server.serve("200 OK\r\ncontent-type: text/html", "<p>Log in</p>"), collect(&client));
+    assert!(matches!(error, Some(Error::Malformed(_))), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_conversation_that_is_too_long_is_said_to_be_so_whatever_the_status() {
+    let body = r#"{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error"}}"#;
+    for head in ["400 Bad Request", "200 OK\r\ncontent-type: application/json"] {
+        let server = Server::start().await;
+        let client = OpenaiChat::new(server.options()).unwrap();
+        let (_, (_, error)) = tokio::join!(server.serve(head, body), collect(&client));
+        assert!(matches!(&error, Some(error @ Error::TooLong(_)) if !error.is_transient()), "{head}: {error:?}");
+    }
+    let server = Server::start().await;
+    let client = OpenaiChat::new(server.options()).unwrap();
+    let answer = r#"{"object":"chat.completion","choices":[{"message":{"content":"My context window is large."}}]}"#;
+    let (_, (_, error)) =
+        tokio::join!(server.serve("200 OK\r\ncontent-type: application/json", answer), collect(&client));
     assert!(matches!(error, Some(Error::Malformed(_))), "{error:?}");
 }
 

@@ -15,16 +15,26 @@ use crate::writer::{Stamp, Writer};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// The field, as in `events.0.tool_use_id`; empty if it is the session as a whole.
+    /// The field, as in `events.0.tool_use_id`; empty if it is the session as a whole, or the message names the field.
     pub path: String,
     pub message: String,
+    /// `error.details.error_code`, where the API defines one.
+    pub code: Option<&'static str>,
     /// The session has ended: no other content would be taken either.
     pub ended: bool,
 }
 
 impl Refusal {
     pub(crate) fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), ended: false }
+        Self { path: path.into(), message: message.into(), code: None, ended: false }
+    }
+
+    pub(crate) fn coded(code: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: Some(code), ..Self::invalid(path, message) }
+    }
+
+    pub(crate) fn ended(message: impl Into<String>) -> Self {
+        Self { ended: true, ..Self::invalid("", message) }
     }
 }
 
@@ -37,12 +47,19 @@ pub fn admit(state: &State, events: Vec<ClientEvent>, stamp: &mut dyn Stamp) -> 
 
 pub(crate) fn admit_all(writer: &mut Writer<'_>, events: Vec<ClientEvent>, path: &str) -> Result<(), Refusal> {
     if writer.state.status == Status::Terminated {
-        let message = "The session is archived and takes no more events. Create a new session to go on".to_owned();
-        return Err(Refusal { path: String::new(), message, ended: true });
+        return Err(Refusal::ended("The session is archived and takes no more events. Create a new session to go on"));
     }
     let mut answers = BTreeSet::new();
+    let mut follows_result = false;
     for (index, event) in events.into_iter().enumerate() {
         let at = format!("{path}.{index}");
+        if writer.state.is_at_cap() && !passes_cap(&event) {
+            let message = "The session has reached its budget. Until that is raised or removed, only \
+                           user.tool_confirmation, user.tool_result, user.custom_tool_result and user.interrupt are \
+                           accepted";
+            return Err(Refusal::invalid(format!("{at}.type"), message));
+        }
+        let is_result = event.is_tool_result();
         match event {
             ClientEvent::Message { content } => {
                 let thread = writer.state.primary;
@@ -64,11 +81,30 @@ pub(crate) fn admit_all(writer: &mut Writer<'_>, events: Vec<ClientEvent>, path:
                 let message = "user.tool_result is only for sessions of a self_hosted environment";
                 return Err(Refusal::invalid(format!("{at}.type"), message));
             }
+            ClientEvent::SystemMessage { content } => {
+                if waits_for_action(&writer.state) && !follows_result {
+                    let message = "While the session requires an action, a system.message must follow a tool result";
+                    return Err(Refusal::invalid(at, message));
+                }
+                // It goes with the input before it, and is that input's to start anything.
+                let thread = writer.state.primary;
+                writer.arrival(thread, Event::SystemMessage { content });
+            }
         }
+        follows_result = is_result;
     }
     // Weighed together: a client that answers everything at once is not told of a remainder in between.
     answers.into_iter().for_each(|thread| answered(writer, thread));
     Ok(())
+}
+
+/// What a session takes whose budget is used up: what ends work that was begun, not what begins more.
+fn passes_cap(event: &ClientEvent) -> bool {
+    event.is_tool_result() || matches!(event, ClientEvent::Confirmation { .. } | ClientEvent::Interrupt { .. })
+}
+
+fn waits_for_action(state: &State) -> bool {
+    state.status == Status::Idle && state.threads.values().any(|thread| !thread.asked().is_empty())
 }
 
 /// A message starts a turn on a thread that rests. One that waits for an action stays waiting.
@@ -95,22 +131,24 @@ fn answered(writer: &mut Writer<'_>, thread: ThreadId) {
 
 fn interrupt(writer: &mut Writer<'_>, target: Option<ThreadId>, at: &str) -> Result<(), Refusal> {
     let thread = target.unwrap_or(writer.state.primary);
-    if !writer.state.threads.contains_key(&thread) {
+    let Some(state) = writer.state.threads.get(&thread) else {
         return Err(Refusal::invalid(format!("{at}.session_thread_id"), "This session has no such thread"));
-    }
+    };
+    let at_rest = matches!(state.phase, Phase::Resting | Phase::Paused);
     let event = Event::UserInterrupt { session_thread_id: target };
     if writer.state.is_runnable() {
         // The brain stops what it is doing, and says so.
         writer.arrival(thread, event);
         return Ok(());
     }
+    if at_rest && writer.state.is_at_cap() {
+        // Nothing is under way, and nothing waits for a client: it is not even recorded.
+        return Ok(());
+    }
     writer.event(thread, event);
     if interrupted(writer, thread) {
         writer.idle(thread, StopReason::EndTurn, None);
-        let queued = writer.state.threads.get(&thread).is_some_and(|thread| !thread.inputs.is_empty());
-        if queued {
-            writer.running(thread);
-        }
+        writer.start_queued(thread);
     }
     Ok(())
 }

@@ -16,10 +16,13 @@ mod totals;
 mod writer;
 
 pub use admit::{Refusal, admit};
-pub use change::{archive, create, update};
+pub use change::{Change, archive, create, update};
 pub use row::{Entry, Hidden, Note, Row, Stored, Visibility};
 pub use state::{Call, CallState, Phase, State, Summary, Thread, Waiting};
-pub use step::{Action, Answer, Failed, Flight, INTERRUPTED, Input, Judged, Limits, Said, Step, Stop, Use, step};
+pub use step::{
+    Action, Answer, Compaction, Failed, Flight, INTERRUPTED, Input, Judged, Limits, Said, Spent, Step, Stop, Use,
+    Window, step,
+};
 pub use totals::{Cost, Tokens, Totals};
 pub use writer::Stamp;
 

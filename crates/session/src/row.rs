@@ -50,6 +50,8 @@ pub enum Hidden {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<Cost>,
     },
+    /// What the model is shown in place of everything before.
+    Compacted { summary: String },
 }
 
 /// Rows that clients never see.
@@ -57,13 +59,32 @@ pub enum Hidden {
 #[serde(tag = "note", rename_all = "snake_case")]
 pub enum Note {
     /// Always the first row.
-    Created { agent_name: String },
+    Created {
+        agent_name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget: Option<Cost>,
+    },
     /// A sandbox is up. `address` is for the hands to read.
     HandProvisioned { address: String },
     /// The sandbox is gone, and with it whatever was only in it.
     HandLost { reason: String },
     /// The model will be asked again then.
     RetryAt { until: Timestamp },
+    /// The request whose span has just begun is for a summary, not for an answer. Always the row after the span's
+    /// start, in one append with it.
+    Compacting,
+    /// The provider said that the conversation is longer than the model can take.
+    Overflowed,
+    /// From now on, of the tool results below this position, the model is shown only that there were some.
+    Cleared { before: u64 },
+    /// A request beside the conversation was answered, such as a judge's.
+    Spent {
+        model: String,
+        tokens: Tokens,
+        /// By the prices of that day; none if the route had no price.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Cost>,
+    },
     /// The model has ended its turn; what is left to do before the session is idle is done now.
     TurnEnding { stop: wire::event::StopReason, details: Option<wire::event::StopDetails> },
 }
@@ -75,13 +96,18 @@ impl Note {
             Self::HandProvisioned { .. } => "hand.provisioned",
             Self::HandLost { .. } => "hand.lost",
             Self::RetryAt { .. } => "model.retry_at",
+            Self::Compacting => "context.compacting",
+            Self::Overflowed => "context.overflowed",
+            Self::Cleared { .. } => "context.cleared",
+            Self::Spent { .. } => "model.spent",
             Self::TurnEnding { .. } => "turn.ending",
         }
     }
 }
 
 /// How a row shows in the lists and streams that clients read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Visibility {
     Private,
     Shown,
@@ -92,7 +118,7 @@ pub enum Visibility {
 }
 
 /// A row as a store keeps it: the store does not know what it means.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
     pub position: u64,
     pub id: EventId,

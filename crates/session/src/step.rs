@@ -2,6 +2,8 @@
 
 mod advance;
 mod answered;
+mod ask;
+mod compacted;
 mod failed;
 
 use std::collections::BTreeSet;
@@ -28,6 +30,8 @@ pub enum Input {
     /// Rows that others wrote have been folded.
     Arrived,
     Answered(Answer),
+    /// The conversation has been summed up.
+    Compacted(Compaction),
     Failed(Failed),
     ToolEnded {
         call: EventId,
@@ -55,6 +59,25 @@ pub struct Answer {
     pub tokens: Tokens,
     pub cost: Option<Cost>,
     pub model: String,
+    /// By requests that were made because of it, such as a judge's.
+    pub spent: Vec<Spent>,
+}
+
+/// What one request beside the conversation used.
+#[derive(Debug, Clone)]
+pub struct Spent {
+    pub model: String,
+    pub tokens: Tokens,
+    pub cost: Option<Cost>,
+}
+
+/// The conversation so far, in words that will stand for it.
+#[derive(Debug, Clone)]
+pub struct Compaction {
+    pub summary: String,
+    pub model: String,
+    pub tokens: Tokens,
+    pub cost: Option<Cost>,
 }
 
 /// One block of an answer, with the id that its event is to have: previews may have told it already.
@@ -80,11 +103,14 @@ pub struct Failed {
     pub message: String,
     /// When to ask again, if that can help.
     pub retry_at: Option<Timestamp>,
+    /// The provider refused the conversation for its length.
+    pub too_long: bool,
 }
 
 /// What the brain has under way already.
 #[derive(Debug, Clone, Default)]
 pub struct Flight {
+    /// For an answer or for a summary.
     pub asking: bool,
     pub calls: BTreeSet<EventId>,
     pub backing: bool,
@@ -101,6 +127,10 @@ impl Flight {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     Ask {
+        thread: ThreadId,
+    },
+    /// Have the model sum the conversation up.
+    Compact {
         thread: ThreadId,
     },
     Run {
@@ -131,13 +161,29 @@ pub enum Action {
     },
 }
 
-/// Bounds of a turn.
+/// Bounds of a turn, and what is known of the model that it asks.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Answers with tool calls in one turn.
     pub rounds: u32,
     /// Requests in a row that fail.
     pub attempts: u32,
+    /// Compactions in a row after which the model still says nothing.
+    pub compactions: u32,
+    /// Without one, the conversation is made shorter only once the provider refuses it.
+    pub window: Option<Window>,
+    /// Whether the model has a list price. Without one, a session with a budget asks nothing.
+    pub is_priced: bool,
+}
+
+/// When the conversation is made shorter: how many tokens it holds then.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    pub compact_at: u64,
+    /// Below `compact_at`: old tool results are forgotten first.
+    pub clear_at: Option<u64>,
+    /// How many tool results are never forgotten, the newest.
+    pub keep_results: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -155,9 +201,10 @@ pub fn step(state: &State, input: Input, flight: &Flight, limits: Limits, stamp:
     let situation = Situation { taken: matches!(input, Input::Taken), collected: matches!(input, Input::Collected) };
     let mut actions = Vec::new();
     match input {
-        Input::Taken => advance::lost_request(&mut writer, thread, limits),
+        Input::Taken => ask::lost_request(&mut writer, thread, limits),
         Input::Arrived | Input::Collected => {}
         Input::Answered(answer) => answered::answered(&mut writer, thread, answer),
+        Input::Compacted(compaction) => compacted::compacted(&mut writer, thread, compaction),
         Input::Failed(failure) => failed::failed(&mut writer, thread, failure, limits),
         Input::ToolEnded { call, content, is_error } => tool_ended(&mut writer, thread, call, content, is_error),
         Input::Provisioned { address } => writer.note(thread, crate::Note::HandProvisioned { address }),
@@ -198,14 +245,10 @@ fn tool_ended(writer: &mut Writer<'_>, thread: ThreadId, call: EventId, content:
 pub(crate) fn interrupted(writer: &mut Writer<'_>, thread: ThreadId) -> bool {
     let Some(state) = writer.state.threads.get(&thread) else { return false };
     let open: Vec<_> = state.calls.iter().filter(|call| call.state != CallState::Settled).map(|call| call.id).collect();
-    let asking = match state.phase {
-        Phase::Asking(span) => Some(span),
-        _ => None,
-    };
+    let span = state.span();
     let at_rest = state.phase == Phase::Resting;
-    if let Some(model_request_start_id) = asking {
-        let model_usage = wire::event::ModelUsage::default();
-        writer.event(thread, Event::SpanModelRequestEnd { model_request_start_id, is_error: true, model_usage });
+    if let Some(span) = span {
+        writer.unanswered(thread, span);
     }
     for call in open {
         let content = vec![Content::text(INTERRUPTED)];

@@ -2,14 +2,20 @@
 
 mod admission;
 mod asked;
+mod audit;
+mod budgets;
 mod changes;
+mod compaction;
 mod ending;
 mod failures;
 mod interrupts;
 mod play;
 mod properties;
 mod reading;
+mod snapshots;
+mod system_messages;
 mod taken;
 mod tools;
 mod turn;
+mod updates;
 mod words;

@@ -1,7 +1,8 @@
 //! What a session has used, exactly.
 
 use serde::{Deserialize, Serialize};
-use wire::session::{CacheCreation, Money, Usage};
+use wire::event::ModelUsage;
+use wire::session::{Budget, CacheCreation, Money, Usage};
 
 /// Tokens of one request or of many. `input` counts uncached ones only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,21 @@ impl Tokens {
         self.cache_write_5m = self.cache_write_5m.saturating_add(other.cache_write_5m);
         self.cache_write_1h = self.cache_write_1h.saturating_add(other.cache_write_1h);
     }
+
+    /// How much of the model's window the request and its answer fill.
+    pub fn held(&self) -> u64 {
+        let parts = [self.input, self.output, self.cache_read, self.cache_write_5m, self.cache_write_1h];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
+
+    pub(crate) fn model_usage(&self) -> ModelUsage {
+        ModelUsage {
+            input_tokens: self.input,
+            output_tokens: self.output,
+            cache_creation_input_tokens: self.cache_write_5m.saturating_add(self.cache_write_1h),
+            cache_read_input_tokens: self.cache_read,
+        }
+    }
 }
 
 /// Money in millionths of a millionth of a US dollar, so that tokens times a price per million tokens is exact.
@@ -30,6 +46,21 @@ pub struct Cost(pub u64);
 const PER_CENT: u64 = 10_000_000_000;
 
 impl Cost {
+    /// `None` if it is more than this type can hold: about 18 million dollars.
+    pub fn of_cents(cents: u64) -> Option<Self> {
+        cents.checked_mul(PER_CENT).map(Self)
+    }
+
+    /// Every budget that [`wire::read`] takes has one; `None` for others.
+    pub fn of_budget(budget: &Budget) -> Option<Self> {
+        Self::of_cents(budget.max_list_cost.amount.parse().ok()?)
+    }
+
+    /// The budget whose limit this is. Exact, if it came from a budget.
+    pub fn budget(self) -> Budget {
+        Budget::limit(self.money())
+    }
+
     /// To the nearest cent.
     pub fn money(self) -> Money {
         Money { amount: (self.0.saturating_add(PER_CENT / 2) / PER_CENT).to_string(), currency: "USD".into() }
@@ -42,6 +73,7 @@ pub struct Totals {
     pub cost: Cost,
     /// Whether a request was answered by a model without a price: the cost is not known then.
     pub unpriced: bool,
+    /// Those that were answered, whatever they were for.
     pub requests: u64,
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use wire::event::{Event, StopDetails, StopReason};
+use wire::event::{Event, ModelUsage, StopDetails, StopReason};
 use wire::{EventId, ThreadId, Timestamp};
 
 use crate::row::{Entry, Hidden, Note, Row};
 use crate::state::{Phase, State, Waiting};
+use crate::totals::{Cost, Tokens};
 
 /// Where time and ids come from.
 pub trait Stamp {
@@ -66,7 +67,8 @@ impl<'a> Writer<'a> {
         self.event(thread, Event::ThreadStatusRescheduled { session_thread_id: thread, agent_name });
     }
 
-    /// The thread stops, the usage is told, the session stops: always in this order, always together.
+    /// The thread stops, the usage is told, the session stops: always in this order, always together. Over budget, that
+    /// is why the session stops, whatever the thread says; only a call that waits for a client comes before it.
     pub(crate) fn idle(&mut self, thread: ThreadId, stop_reason: StopReason, stop_details: Option<StopDetails>) {
         let agent_name = self.agent_name(thread);
         let stopped = Event::ThreadStatusIdle {
@@ -77,8 +79,43 @@ impl<'a> Writer<'a> {
         };
         self.event(thread, stopped);
         let usage = self.state.totals.usage(self.state.active_ms(self.stamp.now()));
-        self.event(thread, Event::SessionUsage { usage, budget: None });
-        self.event(thread, Event::SessionStatusIdle { stop_reason, stop_details });
+        self.event(thread, Event::SessionUsage { usage, budget: self.state.budget.map(Cost::budget) });
+        let waits = matches!(stop_reason, StopReason::RequiresAction { .. });
+        let idle = if self.state.is_over_budget() && !waits {
+            Event::SessionStatusIdle { stop_reason: StopReason::BudgetReached, stop_details: None }
+        } else {
+            Event::SessionStatusIdle { stop_reason, stop_details }
+        };
+        self.event(thread, idle);
+    }
+
+    /// Messages that came while a turn was ending start the next one, if the budget allows it.
+    pub(crate) fn start_queued(&mut self, thread: ThreadId) {
+        let queued = self.state.threads.get(&thread).is_some_and(|thread| thread.has_message());
+        if queued && !self.state.is_at_cap() {
+            self.running(thread);
+        }
+    }
+
+    /// The request of this span ends without what it was made for.
+    pub(crate) fn unanswered(&mut self, thread: ThreadId, span: EventId) {
+        let model_usage = ModelUsage::default();
+        self.event(thread, Event::SpanModelRequestEnd { model_request_start_id: span, is_error: true, model_usage });
+    }
+
+    /// The request of this span ends with what it was made for.
+    pub(crate) fn answered(
+        &mut self,
+        thread: ThreadId,
+        span: EventId,
+        model: String,
+        tokens: Tokens,
+        cost: Option<Cost>,
+    ) {
+        let model_usage = tokens.model_usage();
+        let end = Event::SpanModelRequestEnd { model_request_start_id: span, is_error: false, model_usage };
+        let id = self.mint();
+        self.hidden_event(thread, id, end, Some(Hidden::Request { model, tokens, cost }));
     }
 
     pub(crate) fn mint(&mut self) -> EventId {

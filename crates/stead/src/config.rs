@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,13 @@ pub(crate) struct Config {
     pub(crate) models: Vec<Model>,
     pub(crate) limits: Limits,
     pub(crate) turn: Turn,
-    database_url: Option<String>,
-    nats_url: Option<String>,
+    pub(crate) node: Node,
+    pub(crate) judge: Judge,
+    /// Unset: SQLite in the data directory.
+    #[serde(skip_serializing)]
+    pub(crate) database_url: Option<Secret>,
+    #[serde(skip_serializing)]
+    pub(crate) nats_url: Option<Secret>,
 }
 
 impl Default for Config {
@@ -37,6 +42,8 @@ impl Default for Config {
             models: Vec::new(),
             limits: Limits::default(),
             turn: Turn::default(),
+            node: Node::default(),
+            judge: Judge::default(),
             database_url: None,
             nats_url: None,
         }
@@ -82,6 +89,75 @@ pub(crate) struct Model {
     pub(crate) prices: Option<Prices>,
     /// Tokens that question and answer may have together.
     pub(crate) window: Option<u32>,
+    /// Whether the model takes system messages in the middle of a conversation.
+    pub(crate) system_messages: Option<bool>,
+    pub(crate) context: Option<Context>,
+}
+
+/// What the model is shown of a session that has become long. Shares are of `window`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Context {
+    /// At this share the conversation is summed up; 0 never.
+    pub(crate) compact_at: f64,
+    /// At this share old tool results are cleared; 0 never.
+    pub(crate) clear_at: f64,
+    /// The newest tool results, which are never cleared.
+    pub(crate) keep_results: usize,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self { compact_at: 0.8, clear_at: 0.5, keep_results: 8 }
+    }
+}
+
+/// This process among others on one database.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Node {
+    /// Milliseconds that this node's leases last without a heartbeat.
+    pub(crate) lease_ms: u64,
+    /// Milliseconds that a model request may still take once the server stops.
+    pub(crate) drain_ms: u64,
+    /// Milliseconds that a sandbox is waited for whose node cannot be reached.
+    pub(crate) grace_ms: u64,
+    /// Where the other nodes reach this one: an address of a private network. Port 0 takes any.
+    pub(crate) internal_listen: SocketAddr,
+    /// Connections to PostgreSQL.
+    pub(crate) connections: u32,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            lease_ms: 10_000,
+            drain_ms: 10_000,
+            grace_ms: 30_000,
+            internal_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            connections: 24,
+        }
+    }
+}
+
+/// Who judges calls under the permission policy `auto`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Judge {
+    pub(crate) kind: JudgeKind,
+    /// The model that judges; the agent's own if left out.
+    pub(crate) model: Option<String>,
+    /// Asked in order, before the built-in ones.
+    #[serde(skip_serializing)]
+    pub(crate) rules: Vec<brain::Rule>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum JudgeKind {
+    #[default]
+    Model,
+    Rules,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +166,8 @@ pub(crate) enum Provider {
     Anthropic,
     OpenaiChat,
     OpenaiResponses,
+    /// The scripted model, to give it a price or a window.
+    Script,
 }
 
 /// US dollars per million tokens.
@@ -129,13 +207,15 @@ pub(crate) struct Turn {
     pub(crate) rounds: u32,
     /// Model requests in a row that fail.
     pub(crate) attempts: u32,
+    /// Compactions in a row without an answer between them.
+    pub(crate) compactions: u32,
     /// Milliseconds before the first retry; doubled for each further one.
     pub(crate) retry_ms: u64,
 }
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { rounds: 200, attempts: 6, retry_ms: 500 }
+        Self { rounds: 200, attempts: 6, compactions: 3, retry_ms: 500 }
     }
 }
 
@@ -152,7 +232,7 @@ pub(crate) struct Flags {
 }
 
 /// `STEAD_*` variables that are keys of the configuration, but for the API key.
-const VARIABLES: [&str; 6] = ["listen", "data_dir", "sandbox", "scripts_dir", "database_url", "nats_url"];
+const VARIABLES: [&str; 4] = ["listen", "data_dir", "sandbox", "scripts_dir"];
 
 impl Config {
     pub(crate) fn load(file: Option<&Path>, flags: &Flags) -> anyhow::Result<Self> {
@@ -173,20 +253,27 @@ impl Config {
         figment =
             figment.merge(Env::prefixed("STEAD_").only(&VARIABLES).filter(set)).merge(Serialized::defaults(flags));
         let mut config: Self = figment.extract().context("the configuration cannot be used")?;
-        // Read as it is: a key of digits alone is not a number.
-        let key = std::env::var("STEAD_API_KEY").ok().filter(|key| !key.is_empty());
-        config.api_key = key.map(Secret).or(config.api_key);
+        // Read as they are: a key of digits alone is not a number.
+        let secret = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty()).map(Secret);
+        config.api_key = secret("STEAD_API_KEY").or(config.api_key);
+        config.database_url = secret("STEAD_DATABASE_URL").or(config.database_url);
+        config.nats_url = secret("STEAD_NATS_URL").or(config.nats_url);
         config.check()?;
         config.data_dir = std::path::absolute(&config.data_dir).context("the data directory has no absolute path")?;
         Ok(config)
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        if self.database_url.is_some() {
-            bail!("STEAD_DATABASE_URL is set, but this version of Stead stores everything in SQLite: unset it");
+        if let Some(Secret(url)) = &self.database_url
+            && !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
+        {
+            bail!("STEAD_DATABASE_URL should begin with postgres://; leave it unset for SQLite in the data directory");
         }
-        if self.nats_url.is_some() {
-            bail!("STEAD_NATS_URL is set, but this version of Stead runs as one process without a bus: unset it");
+        if self.nats_url.is_some() && self.database_url.is_none() {
+            bail!("STEAD_NATS_URL is set without STEAD_DATABASE_URL: SQLite serves one process, which needs no bus");
+        }
+        if self.node.lease_ms < 1_000 {
+            bail!("node.lease_ms is {}: a lease lasts at least 1000 ms", self.node.lease_ms);
         }
         match self.sandbox {
             SandboxKind::Namespace => Ok(()),

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
+use store::OwnError;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::installation::OpenError;
 use crate::key;
 use crate::server::{Place, Server, StartError};
 use client::Client;
@@ -49,8 +51,8 @@ pub(crate) async fn run(arguments: &Arguments, mut config: Config) -> anyhow::Re
     config.listen.set_port(0);
     match Server::start(&config).await {
         Ok(server) => embedded(arguments, server).await,
-        Err(StartError::Open(store_sqlite::OpenError::Locked(locked))) => {
-            let place = Place::read(&config.data_dir).ok_or(locked)?;
+        Err(StartError::Open(OpenError::Owned(owned @ OwnError::Locked(_)))) => {
+            let place = Place::read(&config.data_dir).ok_or(owned)?;
             let key = config.api_key.as_ref().map(|key| key.0.clone()).or_else(|| key::kept(&config.data_dir));
             let key = key.context("a server runs on this data directory: set STEAD_API_KEY to its key")?;
             drive(arguments, &Client::new(&place.url, &key)?).await

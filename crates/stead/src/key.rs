@@ -6,14 +6,35 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 use store::Rng;
 
 use crate::config::Config;
+use crate::installation::Installation;
 
 const FILE: &str = "api_key";
 
+/// The setting of an installation of several nodes that tells its key's digest: one key opens all of them.
+const DIGEST: &str = "api_key_digest";
+
 /// The key, and whether it was made just now.
-pub(crate) fn first(config: &Config) -> anyhow::Result<(String, bool)> {
+pub(crate) async fn first(config: &Config, installation: &Installation) -> anyhow::Result<(String, bool)> {
+    let is_given = config.api_key.is_some() || kept(&config.data_dir).is_some();
+    if installation.is_shared && !is_given && installation.store.setting(DIGEST).await?.is_some() {
+        anyhow::bail!("this database has an installation with a key already: set STEAD_API_KEY to that key");
+    }
+    let (key, is_new) = find(config)?;
+    if installation.is_shared && installation.store.settle(DIGEST, &digest(&key)).await? != digest(&key) {
+        tracing::warn!("the API key of this node is not the one of the installation's first node: clients need both");
+    }
+    Ok((key, is_new))
+}
+
+fn digest(key: &str) -> String {
+    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn find(config: &Config) -> anyhow::Result<(String, bool)> {
     if let Some(key) = &config.api_key {
         let key = key.0.trim();
         anyhow::ensure!(

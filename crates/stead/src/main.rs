@@ -1,9 +1,12 @@
 //! Stead: the binary. It reads the configuration, wires the crates together and supervises them; it owns no logic.
 
 mod config;
+mod db;
+mod installation;
 mod job;
 mod key;
 mod models;
+mod others;
 mod server;
 
 use std::io::IsTerminal;
@@ -34,13 +37,16 @@ enum Command {
     Run(job::Arguments),
     /// Say what this machine offers for sandboxes, and what is missing
     Doctor(config::Flags),
+    /// Work on the database as a whole, while no server uses it
+    #[command(subcommand)]
+    Db(db::Command),
     /// Print the API's OpenAPI document
     Openapi,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let quiet = matches!(arguments.command, Command::Run(_) | Command::Doctor(_));
+    let quiet = matches!(arguments.command, Command::Run(_) | Command::Doctor(_) | Command::Db(_));
     let default = if quiet { "error" } else { "info" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("STEAD_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt()
@@ -55,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         Command::Serve(ref flags) => runtime.block_on(server::serve(load(flags)?)),
         Command::Run(ref job) => runtime.block_on(job::run(job, load(&config::Flags::default())?)),
         Command::Doctor(ref flags) => runtime.block_on(server::doctor(load(flags)?)),
+        Command::Db(ref command) => runtime.block_on(db::run(command, &load(&config::Flags::default())?)),
         Command::Openapi => {
             print!("{}", api::openapi::document());
             Ok(())

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use brain::{Route, Routes};
+use context::Policy;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use model::script::Script;
@@ -13,7 +14,7 @@ use model::{
     Client, Error, Event, Http, Key, Options, Request, SetupError, anthropic, openai_chat, openai_responses, script,
 };
 
-use crate::config::{Config, Model, Prices, Provider};
+use crate::config::{self, Config, Model, Prices, Provider};
 
 const ANTHROPIC: &str = "https://api.anthropic.com";
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -23,10 +24,17 @@ const MAX_TOKENS: u32 = 16_384;
 
 pub(crate) fn routes(config: &Config) -> anyhow::Result<Routes> {
     let http = Http::new().context("the HTTP client could not start")?;
-    let mut routes = vec![scripts(config.scripts_dir.clone())];
+    let mut routes = Vec::new();
     for model in &config.models {
-        routes.push(route(model, &http)?);
+        routes.push(match model.provider {
+            Provider::Script => {
+                Route { pattern: model.r#match.clone(), ..scripts(config.scripts_dir.clone(), Some(model)) }
+            }
+            _ => route(model, &http)?,
+        });
     }
+    // Behind what is configured for scripts, such as a price.
+    routes.push(scripts(config.scripts_dir.clone(), None));
     if config.models.is_empty() {
         routes.extend(implied(&http)?);
     }
@@ -43,7 +51,7 @@ fn route(model: &Model, http: &Http) -> anyhow::Result<Route> {
         };
     let base_url = model.base_url.clone().unwrap_or_else(|| match model.provider {
         Provider::Anthropic => ANTHROPIC.into(),
-        Provider::OpenaiChat | Provider::OpenaiResponses => OPENAI.into(),
+        Provider::OpenaiChat | Provider::OpenaiResponses | Provider::Script => OPENAI.into(),
     });
     let takes_effort = model.effort.unwrap_or(model.base_url.is_none());
     Ok(Route {
@@ -52,10 +60,29 @@ fn route(model: &Model, http: &Http) -> anyhow::Result<Route> {
             .with_context(|| format!("the model route {}", model.r#match))?,
         model: model.model.clone(),
         price: model.prices.as_ref().map(price),
-        max_tokens: model.max_tokens.unwrap_or(MAX_TOKENS).min(model.window.unwrap_or(u32::MAX)),
+        // An answer that may fill the whole window leaves no room for a question.
+        max_tokens: model.max_tokens.unwrap_or(MAX_TOKENS).min(model.window.map_or(u32::MAX, |window| window / 4)),
         takes_effort,
+        system_messages: model.system_messages,
+        policy: policy(model.context.unwrap_or_default(), model.window.or(window(model.provider))),
         only: Vec::new(),
     })
+}
+
+/// What every model of the provider holds, where the configuration does not say. Beyond it the provider itself says when a
+/// conversation has become too long.
+fn window(provider: Provider) -> Option<u32> {
+    (provider == Provider::Anthropic).then_some(200_000)
+}
+
+fn policy(context: config::Context, window: Option<u32>) -> Policy {
+    let share = |share: f64| (share > 0.0).then_some(share);
+    Policy {
+        compact_at: share(context.compact_at),
+        clear_at: share(context.clear_at),
+        keep_results: context.keep_results,
+        window: window.map(u64::from),
+    }
 }
 
 /// Without `[[models]]`: the keys that are in the environment.
@@ -71,7 +98,17 @@ fn implied(http: &Http) -> anyhow::Result<Vec<Route>> {
         let takes_effort = given.is_none();
         let client = client(provider, given.unwrap_or_else(|| default.into()), Some(key), http).context(base)?;
         let (pattern, max_tokens) = (pattern.to_owned(), MAX_TOKENS);
-        routes.push(Route { pattern, client, model: None, price: None, max_tokens, takes_effort, only: Vec::new() });
+        routes.push(Route {
+            pattern,
+            client,
+            model: None,
+            price: None,
+            max_tokens,
+            takes_effort,
+            system_messages: None,
+            policy: policy(config::Context::default(), window(provider)),
+            only: Vec::new(),
+        });
     }
     Ok(routes)
 }
@@ -90,7 +127,8 @@ fn client(
     Ok(match provider {
         Provider::Anthropic => Arc::new(anthropic::Anthropic::new(options)?),
         Provider::OpenaiChat => Arc::new(openai_chat::OpenaiChat::new(options)?),
-        Provider::OpenaiResponses => Arc::new(openai_responses::OpenaiResponses::new(options)?),
+        // Scripts have no endpoint, and a client of their own.
+        Provider::OpenaiResponses | Provider::Script => Arc::new(openai_responses::OpenaiResponses::new(options)?),
     })
 }
 
@@ -106,16 +144,18 @@ fn price(price: &Prices) -> brain::Price {
 }
 
 /// `script/<name>` is always the scripted model.
-fn scripts(dir: Option<PathBuf>) -> Route {
+fn scripts(dir: Option<PathBuf>, model: Option<&Model>) -> Route {
     let mut only: Vec<String> = script::builtin_names().map(|name| format!("script/{name}")).collect();
     only.extend(dir.as_deref().map(names).unwrap_or_default());
     Route {
         pattern: "script/*".into(),
         client: Arc::new(Scripts { dir, loaded: Mutex::default() }),
         model: None,
-        price: None,
+        price: model.and_then(|model| model.prices.as_ref()).map(price),
         max_tokens: MAX_TOKENS,
         takes_effort: false,
+        system_messages: model.and_then(|model| model.system_messages),
+        policy: policy(model.and_then(|model| model.context).unwrap_or_default(), model.and_then(|model| model.window)),
         only,
     }
 }

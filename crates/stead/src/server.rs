@@ -1,26 +1,24 @@
 //! The server: its parts put together, started and stopped.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use api::{App, Key};
-use brain::{Backoff, Brain, Crash, Options, Parts};
-use bus::Bus;
+use brain::{Backoff, Brain, Crash, Options, Parts, Station, Turn};
 use hands::Limits;
 use hands::namespace::{self, Namespace};
 use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use store::{Clock, Rng, SystemClock, SystemRng};
-use store_sqlite::{OpenError, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{Config, JudgeKind};
+use crate::installation::{Installation, OpenError, make_private};
 use crate::{key, models};
 
 /// How long requests that are being answered may take once the server stops.
@@ -35,6 +33,8 @@ pub(crate) struct Server {
     app: App,
     listener: TcpListener,
     stop: CancellationToken,
+    /// Owned for as long as the server is there.
+    _installation: Installation,
 }
 
 /// Where a running server is, for other commands on its data directory.
@@ -67,37 +67,35 @@ pub(crate) enum StartError {
 impl Server {
     pub(crate) async fn start(config: &Config) -> Result<Self, StartError> {
         let data_dir = &config.data_dir;
-        make_private(data_dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let rng: Arc<dyn Rng> = Arc::new(SystemRng);
-        let store = Arc::new(SqliteStore::open(data_dir, clock.clone())?);
-        let (key, key_is_new) = key::first(config)?;
-        let sandbox = Namespace::new(namespace::Options { data_dir: data_dir.clone() });
-        let routes = models::routes(config)?;
-        let options = Options {
-            node: format!("{:032x}", rng.bits()),
-            turn: session::Limits { rounds: config.turn.rounds, attempts: config.turn.attempts },
-            backoff: Backoff { first: Duration::from_millis(config.turn.retry_ms), ..Backoff::default() },
-            sandbox: Limits {
-                memory: config.limits.memory_mib << 20,
-                processes: config.limits.processes,
-                disk: config.limits.disk_mib << 20,
-                orphan_seconds: config.limits.orphan_seconds,
-            },
-            staging: data_dir.join("staging"),
+        let mut installation = Installation::open(config, clock.clone(), &*rng).await?;
+        let (key, key_is_new) = key::first(config, &installation).await?;
+        let options = options(config, installation.station.clone());
+        let parts = Parts {
+            store: installation.store.clone(),
+            bus: installation.bus.clone(),
+            clock,
+            rng,
+            routes: models::routes(config)?,
+            judge: judge(config),
+            hands: installation.sandbox.clone(),
+            elsewhere: installation.elsewhere.clone(),
+            crash: crash(),
         };
-        let bus = Bus::default();
-        let brain =
-            Brain::new(Parts { store, bus, clock, rng, routes, hands: Arc::new(sandbox), crash: crash() }, options);
+        let brain = Brain::new(parts, options);
         let listener = TcpListener::bind(config.listen)
             .await
             .with_context(|| format!("{} cannot be listened on", config.listen))?;
         let address = listener.local_addr().context("the listener has no address")?;
         Place { url: format!("http://{address}") }.write(data_dir)?;
         brain.start().await.context("the brain could not start")?;
+        if let Some(heard) = installation.heard.take() {
+            brain.listen(heard);
+        }
         let stop = CancellationToken::new();
         let app = App::new(brain.clone(), Key::new(&key), stop.clone());
-        Ok(Self { address, key, key_is_new, brain, app, listener, stop })
+        Ok(Self { address, key, key_is_new, brain, app, listener, stop, _installation: installation })
     }
 
     /// Answers until `until` is ready, then stops: live streams end, requests finish, turns are left for the next process.
@@ -127,10 +125,31 @@ fn crash() -> Option<Crash> {
     std::env::var("STEAD_CRASH_AFTER_APPENDS").ok()?.parse().ok().map(Crash::after)
 }
 
-/// Conversations are in it: nobody else on the machine is to read them.
-fn make_private(data_dir: &Path) -> anyhow::Result<()> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
-    made.with_context(|| format!("the data directory {} cannot be made", data_dir.display()))
+fn options(config: &Config, station: Station) -> Options {
+    let millis = Duration::from_millis;
+    Options {
+        station,
+        lease: millis(config.node.lease_ms),
+        drain: millis(config.node.drain_ms),
+        grace: millis(config.node.grace_ms),
+        turn: Turn { rounds: config.turn.rounds, attempts: config.turn.attempts, compactions: config.turn.compactions },
+        backoff: Backoff { first: millis(config.turn.retry_ms), ..Backoff::default() },
+        sandbox: Limits {
+            memory: config.limits.memory_mib << 20,
+            processes: config.limits.processes,
+            disk: config.limits.disk_mib << 20,
+            orphan_seconds: config.limits.orphan_seconds,
+        },
+        staging: config.data_dir.join("staging"),
+    }
+}
+
+fn judge(config: &Config) -> brain::Judge {
+    let rules = brain::Rules::new(config.judge.rules.clone());
+    match config.judge.kind {
+        JudgeKind::Rules => brain::Judge::rules(rules),
+        JudgeKind::Model => brain::Judge::model(config.judge.model.clone(), rules),
+    }
 }
 
 /// Each live stream and each sandbox holds a descriptor; the usual soft limit is for programs that do not expect many.
@@ -161,7 +180,7 @@ pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
 
 pub(crate) async fn doctor(config: Config) -> anyhow::Result<()> {
     make_private(&config.data_dir)?;
-    let sandbox = Namespace::new(namespace::Options { data_dir: config.data_dir.clone() });
+    let sandbox = Namespace::new(namespace::Options { data_dir: config.data_dir.clone(), home: "doctor".into() });
     println!("{}", sandbox.doctor().await);
     Ok(())
 }

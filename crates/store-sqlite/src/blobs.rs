@@ -1,6 +1,7 @@
 //! Blobs as files, named by their digest, below the data directory.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use crate::{SqliteStore, failed};
 impl SqliteStore {
     fn blob_path(&self, workspace: WorkspaceId, id: &BlobId) -> Result<PathBuf> {
         // The id comes from our own documents, but a path is never built from anything but a digest.
-        if id.0.len() != 64 || !id.0.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !is_digest(&id.0) {
             return Err(Error::NotFound);
         }
         let (shard, rest) = id.0.split_at(2);
@@ -30,7 +31,7 @@ impl Blobs for SqliteStore {
     async fn put(
         &self,
         workspace: WorkspaceId,
-        mut bytes: BoxStream<'static, std::io::Result<Bytes>>,
+        mut bytes: BoxStream<'static, io::Result<Bytes>>,
     ) -> Result<(BlobId, u64)> {
         let mut file = tempfile::NamedTempFile::new_in(&self.blobs).map_err(failed)?;
         let mut digest = Sha256::new();
@@ -47,7 +48,7 @@ impl Blobs for SqliteStore {
         Ok((id, size))
     }
 
-    async fn read(&self, workspace: WorkspaceId, id: &BlobId) -> Result<BoxStream<'static, std::io::Result<Bytes>>> {
+    async fn read(&self, workspace: WorkspaceId, id: &BlobId) -> Result<BoxStream<'static, io::Result<Bytes>>> {
         let path = self.blob_path(workspace, id)?;
         let file = tokio::fs::File::open(path).await.map_err(|_| Error::NotFound)?;
         Ok(ReaderStream::with_capacity(file, 64 << 10).boxed())
@@ -59,17 +60,62 @@ impl Blobs for SqliteStore {
     }
 }
 
+fn is_digest(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The blobs that follow on this workspace and id, at most `limit`, with their sizes.
+pub(crate) fn list(
+    blobs: &Path,
+    after: Option<&(String, String)>,
+    limit: usize,
+) -> io::Result<Vec<(WorkspaceId, BlobId, u64)>> {
+    let (last_workspace, last_id) = after.map(|(workspace, id)| (workspace.as_str(), id.as_str())).unwrap_or_default();
+    let last_shard = last_id.get(..2).unwrap_or_default();
+    let mut found = Vec::new();
+    for name in names(blobs)? {
+        // Beside the workspaces are the files that are being written.
+        let Ok(workspace) = name.parse::<WorkspaceId>() else { continue };
+        for shard in names(&blobs.join(&name))? {
+            if (name.as_str(), shard.as_str()) < (last_workspace, last_shard) {
+                continue;
+            }
+            let directory = blobs.join(&name).join(&shard);
+            for rest in names(&directory)? {
+                let id = format!("{shard}{rest}");
+                if !is_digest(&id) || (name.as_str(), id.as_str()) <= (last_workspace, last_id) {
+                    continue;
+                }
+                found.push((workspace, BlobId(id), std::fs::metadata(directory.join(rest))?.len()));
+                if found.len() == limit {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What is in a directory, in order.
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = std::fs::read_dir(directory)?;
+    let names = entries.filter_map(|entry| entry.map(|entry| entry.file_name().into_string().ok()).transpose());
+    let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Durable before it has its name: the file's bytes first, then the directory entry.
-fn persist(file: tempfile::NamedTempFile, path: &Path) -> std::io::Result<()> {
+fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
-    let Some(directory) = path.parent() else { return Err(std::io::Error::other("a blob's path has a directory")) };
+    let Some(directory) = path.parent() else { return Err(io::Error::other("a blob's path has a directory")) };
     let is_new = !directory.exists();
     std::fs::create_dir_all(directory)?;
     file.persist(path).map_err(|error| error.error)?;
     let parents = if is_new { 3 } else { 1 };
-    directory.ancestors().take(parents).try_for_each(|directory| std::fs::File::open(directory)?.sync_all())
+    directory.ancestors().take(parents).try_for_each(|directory| File::open(directory)?.sync_all())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(failed)?.map_err(failed)
 }

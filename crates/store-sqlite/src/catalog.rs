@@ -3,22 +3,24 @@
 use async_trait::async_trait;
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
-use store::{Catalog, Change, Document, Error, Kind, Listed, Order, Query, Result};
-use wire::WorkspaceId;
+use store::{Answer, Catalog, Change, Document, Error, Kind, Listed, Order, Query, Result};
 use wire::session::Status;
+use wire::{Timestamp, WorkspaceId};
 
-use crate::row::{LISTED, listed};
-use crate::{SqliteStore, failed};
+use crate::row::{DOCUMENT, listed};
+use crate::{SqliteStore, answers, failed, queue};
 
 pub(crate) fn apply(transaction: &Transaction<'_>, changes: Vec<Change>) -> Result<()> {
     changes.into_iter().try_for_each(|change| match change {
         Change::Insert(document) => insert(transaction, &document),
         Change::Update(document) => update(transaction, &document),
         Change::Delete { workspace, kind, id } => delete(transaction, workspace, kind, &id),
+        Change::Remember(answer) => answers::remember(transaction, &answer),
+        Change::Enqueue(item) => queue::enqueue(transaction, &item),
     })
 }
 
-fn insert(transaction: &Transaction<'_>, document: &Document) -> Result<()> {
+pub(crate) fn insert(transaction: &Transaction<'_>, document: &Document) -> Result<()> {
     let sql = "INSERT INTO documents (workspace, kind, id, created_at, updated_at, archived_at, version, parent, refers, body)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let values = params![
@@ -78,6 +80,12 @@ fn delete(transaction: &Transaction<'_>, workspace: WorkspaceId, kind: Kind, id:
     }
 }
 
+pub(crate) fn set(transaction: &Transaction<'_>, name: &str, value: &str) -> Result<()> {
+    let sql =
+        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    transaction.execute(sql, [name, value]).map(|_| ()).map_err(failed)
+}
+
 /// The statement and its values. Only the conditions that are asked for are in it, so that each finds its index.
 fn select(query: &Query) -> (String, Vec<Value>) {
     let mut conditions = vec!["d.workspace = ?".to_owned(), "d.kind = ?".to_owned()];
@@ -129,7 +137,7 @@ fn select(query: &Query) -> (String, Vec<Value>) {
         _ => "documents d LEFT JOIN sessions s ON s.id = NULL",
     };
     let sql = format!(
-        "SELECT {LISTED} FROM {tables} WHERE {} \
+        "SELECT {DOCUMENT}, s.summary FROM {tables} WHERE {} \
          ORDER BY d.created_at {direction}, d.id {direction} LIMIT ?",
         conditions.join(" AND ")
     );
@@ -146,7 +154,7 @@ impl Catalog for SqliteStore {
         let id = id.to_owned();
         let found = self.read(move |connection| {
             let sql = format!(
-                "SELECT {LISTED} FROM documents d LEFT JOIN sessions s ON s.id = d.id
+                "SELECT {DOCUMENT}, s.summary FROM documents d LEFT JOIN sessions s ON s.id = d.id
                  WHERE d.workspace = ? AND d.kind = ? AND d.id = ?"
             );
             let mut statement = connection.prepare_cached(&sql)?;
@@ -174,10 +182,26 @@ impl Catalog for SqliteStore {
 
     async fn set(&self, name: &str, value: &str) -> Result<()> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        let sql =
-            "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        self.writer
-            .write(move |transaction, _| transaction.execute(sql, [name, value]).map(|_| ()).map_err(failed))
-            .await
+        self.writer.write(move |transaction, _| set(transaction, &name, &value)).await
+    }
+
+    async fn settle(&self, name: &str, value: &str) -> Result<String> {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        let write = move |transaction: &Transaction<'_>, _| {
+            let sql = "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING";
+            transaction.execute(sql, params![name, value]).map_err(failed)?;
+            let sql = "SELECT value FROM settings WHERE name = ?";
+            transaction.query_row(sql, [name], |row| row.get(0)).map_err(failed)
+        };
+        self.writer.write(write).await
+    }
+
+    async fn answer(&self, workspace: WorkspaceId, name: &str) -> Result<Option<Answer>> {
+        let name = name.to_owned();
+        self.read(move |connection| answers::find(connection, workspace, &name)).await
+    }
+
+    async fn forget_answers(&self, now: Timestamp) -> Result<u64> {
+        self.writer.write(move |transaction, _| answers::forget(transaction, now)).await
     }
 }

@@ -1,59 +1,54 @@
 //! The embedded store: SQLite in write-ahead mode, one writer with group commit, a few readers.
 //!
 //! rusqlite on plain threads, not an asynchronous wrapper: a commit group is dozens of small statements, and a channel hop
-//! for each would cost more than the statement. One process owns the data directory; [`SqliteStore::open`] takes its lock.
+//! for each would cost more than the statement. One process owns the data directory; the store keeps its lock.
 
+mod answers;
 mod blobs;
 mod catalog;
-mod lock;
+mod failure;
+mod faults;
+mod list;
 mod log;
+mod nodes;
 mod pool;
+mod queue;
 mod row;
 mod schema;
+mod snapshots;
+mod transfer;
 mod writer;
 
-pub use lock::Locked;
+pub use failure::OpenError;
+pub(crate) use failure::failed;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use store::{Clock, Error};
+use store::{Clock, Directory};
 
 /// The data directory's store. Cheap to clone.
 #[derive(Clone)]
 pub struct SqliteStore {
     writer: writer::Writer,
     readers: Arc<pool::Readers>,
+    clock: Arc<dyn Clock>,
     blobs: PathBuf,
-    _lock: Arc<lock::Lock>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error(transparent)]
-    Locked(#[from] Locked),
-    #[error("the data directory {path} cannot be used: {source}")]
-    Directory { path: PathBuf, source: std::io::Error },
-    #[error("the database cannot be opened: {0}")]
-    Database(#[from] rusqlite::Error),
-    #[error(
-        "the database is of schema {found}, newer than the {known} of this version of Stead: use the version that wrote it, or a later one"
-    )]
-    Newer { found: u32, known: u32 },
+    /// Nobody else's for as long as the store lives.
+    _directory: Arc<Directory>,
 }
 
 impl SqliteStore {
-    /// Opens the store below `data_dir`, which is made if need be, and brings its schema up to date.
-    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let blobs = data_dir.join("blobs");
-        std::fs::create_dir_all(&blobs).map_err(|source| OpenError::Directory { path: data_dir.to_owned(), source })?;
-        let lock = lock::Lock::take(data_dir)?;
-        let file = data_dir.join("stead.db");
-        let mut connection = schema::connect(&file)?;
-        schema::migrate(&mut connection)?;
-        let writer = writer::Writer::start(connection, clock);
+    /// Opens the store of the data directory, which is made if it is not there, and brings its schema up to date.
+    pub fn open(directory: Arc<Directory>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let path = directory.path();
+        let blobs = path.join("blobs");
+        std::fs::create_dir_all(&blobs).map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        let file = path.join("stead.db");
+        let connection = schema::open(&file)?;
+        let writer = writer::Writer::start(connection, clock.clone());
         let readers = Arc::new(pool::Readers::new(file));
-        Ok(Self { writer, readers, blobs, _lock: Arc::new(lock) })
+        Ok(Self { writer, readers, clock, blobs, _directory: directory })
     }
 
     async fn read<T: Send + 'static>(
@@ -62,8 +57,4 @@ impl SqliteStore {
     ) -> store::Result<T> {
         self.readers.run(query).await
     }
-}
-
-fn failed(error: impl std::fmt::Display) -> Error {
-    Error::Failed(error.to_string())
 }

@@ -1,17 +1,14 @@
 //! The session log over the `sessions` and `log` tables.
 
 use async_trait::async_trait;
-use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use session::{Stored, Visibility};
-use store::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Shown};
-use wire::{SessionId, Timestamp, WorkspaceId};
+use store::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Snapshot};
+use wire::{SessionId, WorkspaceId};
 
+use crate::pool::MOST_BYTES;
 use crate::row::{parsed, stored, summary, visibility_columns};
-use crate::{SqliteStore, catalog, failed};
-
-/// The most bytes of rows that are read at once, give or take one row.
-const MOST_BYTES: usize = 8 << 20;
+use crate::{SqliteStore, catalog, failed, list, nodes, snapshots};
 
 struct Header {
     head: u64,
@@ -27,22 +24,42 @@ fn header(transaction: &Transaction<'_>, session: &str) -> Result<Header> {
     found.optional().map_err(failed)?.ok_or(Error::NotFound)
 }
 
-fn append(transaction: &Transaction<'_>, append: Append) -> Result<Appended> {
-    let session = append.session.to_string();
-    let Header { head, epoch, owner } = header(transaction, &session)?;
-    let (epoch, owner) = match append.lease {
-        Lease::None => (epoch, owner),
-        Lease::Claim { owner: claimant } => match owner {
-            Some(owner) if owner != claimant => return Err(Error::Fenced { epoch }),
-            _ => (epoch + 1, Some(claimant)),
-        },
-        Lease::Hold { epoch: held } if held == epoch && owner.is_some() => (epoch, owner),
-        Lease::Release { epoch: held } if held == epoch && owner.is_some() => (epoch, None),
-        Lease::Hold { .. } | Lease::Release { .. } => return Err(Error::Fenced { epoch }),
+/// The epoch and the owner after an append with this lease.
+fn leased(transaction: &Transaction<'_>, header: Header, lease: Lease, now: i64) -> Result<(u64, Option<String>)> {
+    let Header { epoch, owner, .. } = header;
+    let (next, node, keeps) = match (lease, owner) {
+        (Lease::None, owner) => return Ok((epoch, owner)),
+        (Lease::Claim { owner: claimant }, owner) if owner.as_ref().is_none_or(|owner| *owner == claimant) => {
+            (epoch + 1, claimant, true)
+        }
+        (Lease::Hold { epoch: held }, Some(owner)) if held == epoch => (epoch, owner, true),
+        (Lease::Release { epoch: held }, Some(owner)) if held == epoch => (epoch, owner, false),
+        (Lease::Claim { .. } | Lease::Hold { .. } | Lease::Release { .. }, _) => return Err(Error::Fenced { epoch }),
     };
+    // Whoever claims, holds or releases is a node that lives.
+    if !nodes::lives(transaction, &node, now)? {
+        return Err(Error::Fenced { epoch });
+    }
+    Ok((next, keeps.then_some(node)))
+}
+
+/// Rows are dense: none is taken that does not follow on the one before it.
+pub(crate) fn check_numbers(head: u64, rows: &[Stored]) -> Result<()> {
+    match rows.iter().zip(head + 1..).find(|(row, number)| row.position != *number) {
+        Some((row, number)) => Err(failed(format!("the row for position {number} says {}", row.position))),
+        None => Ok(()),
+    }
+}
+
+fn append(transaction: &Transaction<'_>, append: Append, now: i64) -> Result<Appended> {
+    let session = append.session.to_string();
+    let header = header(transaction, &session)?;
+    let head = header.head;
+    let (epoch, owner) = leased(transaction, header, append.lease, now)?;
     if head != append.expected_head {
         return Err(Error::Conflict { head });
     }
+    check_numbers(head, &append.rows)?;
     insert(transaction, &session, &append.rows)?;
     let head = head + append.rows.len() as u64;
     let sql =
@@ -54,7 +71,7 @@ fn append(transaction: &Transaction<'_>, append: Append) -> Result<Appended> {
     Ok(Appended { head, epoch })
 }
 
-fn insert(transaction: &Transaction<'_>, session: &str, rows: &[Stored]) -> Result<()> {
+pub(crate) fn insert(transaction: &Transaction<'_>, session: &str, rows: &[Stored]) -> Result<()> {
     let sql = "INSERT INTO log (session, position, id, thread, at, kind, visibility, refers, body, private)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let mut statement = transaction.prepare_cached(sql).map_err(failed)?;
@@ -86,113 +103,76 @@ fn insert(transaction: &Transaction<'_>, session: &str, rows: &[Stored]) -> Resu
     Ok(())
 }
 
-fn create(transaction: &Transaction<'_>, workspace: WorkspaceId, append: Append) -> Result<Appended> {
-    let session = append.session.to_string();
-    let head = append.rows.len() as u64;
-    insert(transaction, &session, &append.rows)?;
+/// Makes the header of a session whose lease is free.
+pub(crate) fn insert_header(transaction: &Transaction<'_>, session: &str, header: &SessionHead) -> Result<()> {
     let sql = "INSERT INTO sessions (id, workspace, head, epoch, lease_owner, status, runnable, summary)
-               VALUES (?, ?, ?, 0, NULL, ?, ?, ?)";
-    let summary = serde_json::to_string(&append.summary).map_err(failed)?;
-    let values = params![session, workspace.to_string(), head, append.summary.status.name(), append.runnable, summary];
-    transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map_err(failed)?;
-    catalog::apply(transaction, append.changes)?;
+               VALUES (?, ?, ?, ?, NULL, ?, ?, ?)";
+    let summary = serde_json::to_string(&header.summary).map_err(failed)?;
+    let values = params![
+        session,
+        header.workspace.to_string(),
+        header.head,
+        header.epoch,
+        header.summary.status.name(),
+        header.runnable,
+        summary,
+    ];
+    transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map(|_| ()).map_err(failed)
+}
+
+fn create(transaction: &Transaction<'_>, workspace: WorkspaceId, append: Append) -> Result<Appended> {
+    let Append { session, expected_head, rows, summary, runnable, changes, .. } = append;
+    if expected_head != 0 {
+        return Err(Error::Conflict { head: 0 });
+    }
+    check_numbers(0, &rows)?;
+    let (session, head) = (session.to_string(), rows.len() as u64);
+    insert_header(transaction, &session, &SessionHead { workspace, head, epoch: 0, summary, runnable })?;
+    insert(transaction, &session, &rows)?;
+    catalog::apply(transaction, changes)?;
     Ok(Appended { head, epoch: 0 })
 }
 
-/// Events that are processed, by the row that shows them. A row that processes an input repeats its id, thread and kind, and
-/// has its body from there.
-const PROCESSED: &str = "
-    SELECT l.position, coalesce(l.refers, l.position), l.id, l.thread, l.kind,
-           CASE WHEN l.visibility = 3 THEN w.body ELSE l.body END, l.at
-    FROM log l LEFT JOIN log w ON w.session = ?1 AND w.position = l.refers
-    WHERE l.session = ?1 AND l.visibility IN (1, 3)";
-
-/// Inputs that wait.
-const WAITING: &str = "
-    SELECT l.position, l.position, l.id, l.thread, l.kind, l.body, NULL
-    FROM waiting w JOIN log l ON l.session = w.session AND l.position = w.position
-    WHERE w.session = ?1";
-
-/// A page's statement over one of the two: each streams from its index, whatever the length of the log.
-fn select(session: SessionId, read: &Read, from: &str, after: Option<u64>, limit: usize) -> (String, Vec<Value>) {
-    let mut conditions = String::new();
-    let mut values = vec![Value::from(session.to_string())];
-    let mut bind = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push_str(&format!(" AND {condition} ?{}", values.len()));
-    };
-    if let Some(thread) = read.thread {
-        bind("l.thread =", thread.to_string().into());
-    }
-    if let Some(from) = read.from {
-        bind("l.at >=", from.millis().into());
-    }
-    if let Some(to) = read.to {
-        bind("l.at <=", to.millis().into());
-    }
-    let (comparison, direction) = if read.descending { ("l.position <", "DESC") } else { ("l.position >", "ASC") };
-    if let Some(after) = after {
-        bind(comparison, i64::try_from(after).unwrap_or(i64::MAX).into());
-    }
-    if !read.kinds.is_empty() {
-        let first = values.len() + 1;
-        values.extend(read.kinds.iter().map(|kind| Value::from(kind.clone())));
-        let places: Vec<_> = (first..=values.len()).map(|place| format!("?{place}")).collect();
-        conditions.push_str(&format!(" AND l.kind IN ({})", places.join(", ")));
-    }
-    (format!("{from}{conditions} ORDER BY l.position {direction} LIMIT {limit}"), values)
+pub(crate) fn cover(transaction: &Transaction<'_>, session: SessionId, key: &str, position: u64) -> Result<()> {
+    let sql = "INSERT INTO coverage (session, key, position)
+               SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?1)
+               ON CONFLICT (session, key) DO UPDATE SET position = max(position, excluded.position)";
+    let values = params![session.to_string(), key, position];
+    transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(values)).map(|_| ()).map_err(failed)
 }
 
-/// Reads at most `limit` events of one of the two.
-fn pages(
-    connection: &rusqlite::Connection,
-    (sql, values): (String, Vec<Value>),
-    shown: fn(u64) -> Shown,
-    pages: &mut Vec<Page>,
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    while let Some(row) = rows.next()? {
-        let processed_at = row.get::<_, Option<i64>>(6)?.map(Timestamp::from_millis);
-        pages.push(Page {
-            shown: shown(row.get(0)?),
-            arrived: row.get(1)?,
-            id: parsed(row, 2)?,
-            thread: parsed(row, 3)?,
-            kind: row.get(4)?,
-            body: row.get_ref(5)?.as_str()?.into(),
-            processed_at,
-        });
-    }
-    Ok(())
-}
-
-/// A page of what clients see: processed events, with those that wait behind them all.
-fn list(connection: &rusqlite::Connection, session: SessionId, read: &Read) -> rusqlite::Result<Vec<Page>> {
-    let mut found = Vec::new();
-    // One moment for both: an input that is taken up in between would be in neither.
+/// The heads of those sessions that exist, all of one moment.
+fn heads(connection: &Connection, sessions: Vec<SessionId>) -> rusqlite::Result<Vec<(SessionId, u64)>> {
     let transaction = connection.unchecked_transaction()?;
-    let timed = read.from.is_some() || read.to.is_some();
-    let read_part = |waiting: bool, found: &mut Vec<Page>| {
-        // SQLite counts in signed numbers.
-        let left = (read.limit - found.len()).min(i32::MAX as usize);
-        let after = match (read.after, waiting) {
-            (Some(Shown::At(position)), false) | (Some(Shown::Waiting(position)), true) => Some(position),
-            // The part that comes first in this order is done.
-            (Some(Shown::At(_)), true) if read.descending => return Ok(()),
-            (Some(Shown::Waiting(_)), false) if !read.descending => return Ok(()),
-            _ => None,
-        };
-        if left == 0 || (waiting && timed) {
-            return Ok(());
-        }
-        let (from, shown): (_, fn(u64) -> Shown) =
-            if waiting { (WAITING, Shown::Waiting) } else { (PROCESSED, Shown::At) };
-        pages(&transaction, select(session, read, from, after, left), shown, found)
-    };
-    read_part(read.descending, &mut found)?;
-    read_part(!read.descending, &mut found)?;
-    Ok(found)
+    let mut statement = transaction.prepare_cached("SELECT head FROM sessions WHERE id = ?")?;
+    let mut heads = Vec::with_capacity(sessions.len());
+    for session in sessions {
+        let head: Option<u64> = statement.query_row([session.to_string()], |row| row.get(0)).optional()?;
+        heads.extend(head.map(|head| (session, head)));
+    }
+    Ok(heads)
+}
+
+fn delete(transaction: &Transaction<'_>, session: SessionId) -> Result<()> {
+    let id = session.to_string();
+    let sql = "SELECT workspace, runnable FROM sessions WHERE id = ?";
+    let found = transaction.query_row(sql, [&id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)));
+    let (workspace, runnable) = found.optional().map_err(failed)?.ok_or(Error::NotFound)?;
+    if runnable {
+        return Err(Error::InUse);
+    }
+    for sql in [
+        "DELETE FROM log WHERE session = ?",
+        "DELETE FROM waiting WHERE session = ?",
+        "DELETE FROM coverage WHERE session = ?",
+        "DELETE FROM snapshots WHERE session = ?",
+        "DELETE FROM sessions WHERE id = ?",
+    ] {
+        transaction.execute(sql, [&id]).map_err(failed)?;
+    }
+    let sql = "DELETE FROM documents
+               WHERE workspace = ?1 AND (kind = 'session' AND id = ?2 OR kind = 'file' AND parent = ?2)";
+    transaction.execute(sql, params![workspace, id]).map(|_| ()).map_err(failed)
 }
 
 #[async_trait]
@@ -202,7 +182,7 @@ impl SessionLog for SqliteStore {
     }
 
     async fn append(&self, rows: Append) -> Result<Appended> {
-        self.writer.write(move |transaction, _| append(transaction, rows)).await
+        self.writer.write(move |transaction, now| append(transaction, rows, now)).await
     }
 
     async fn rows(&self, session: SessionId, after: u64, limit: usize) -> Result<Vec<Stored>> {
@@ -228,7 +208,7 @@ impl SessionLog for SqliteStore {
     }
 
     async fn list(&self, session: SessionId, read: Read) -> Result<Vec<Page>> {
-        self.read(move |connection| list(connection, session, &read)).await
+        self.read(move |connection| list::list(connection, session, &read)).await
     }
 
     async fn head(&self, session: SessionId) -> Result<SessionHead> {
@@ -249,6 +229,18 @@ impl SessionLog for SqliteStore {
         found.await?.ok_or(Error::NotFound)
     }
 
+    async fn heads(&self, sessions: Vec<SessionId>) -> Result<Vec<(SessionId, u64)>> {
+        self.read(move |connection| heads(connection, sessions)).await
+    }
+
+    async fn snapshot(&self, session: SessionId) -> Result<Option<Snapshot>> {
+        self.read(move |connection| snapshots::find(connection, session)).await
+    }
+
+    async fn keep_snapshot(&self, session: SessionId, snapshot: Snapshot) -> Result<()> {
+        self.writer.write(move |transaction, _| snapshots::keep(transaction, session, &snapshot)).await
+    }
+
     async fn runnable(&self, limit: usize) -> Result<Vec<SessionId>> {
         self.read(move |connection| {
             let sql = "SELECT id FROM sessions WHERE runnable = 1 AND lease_owner IS NULL LIMIT ?";
@@ -258,33 +250,15 @@ impl SessionLog for SqliteStore {
         .await
     }
 
-    async fn reclaim(&self) -> Result<u64> {
-        // The lock on the data directory proves that every owner of before is dead.
-        let sql = "UPDATE sessions SET lease_owner = NULL WHERE lease_owner IS NOT NULL";
-        self.writer
-            .write(move |transaction, _| transaction.execute(sql, []).map(|count| count as u64).map_err(failed))
-            .await
-    }
-
     async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()> {
         let key = key.to_owned();
-        let sql = "INSERT INTO coverage (session, key, position) SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM sessions WHERE id = ?1)
-                   ON CONFLICT (session, key) DO UPDATE SET position = max(position, excluded.position)";
-        let write = move |transaction: &Transaction<'_>, _| {
-            let values = params![session.to_string(), key, position];
-            transaction
-                .prepare_cached(sql)
-                .and_then(|mut statement| statement.execute(values))
-                .map(|_| ())
-                .map_err(failed)
-        };
-        self.writer.write(write).await
+        self.writer.write(move |transaction, _| cover(transaction, session, &key, position)).await
     }
 
     async fn covered(&self, session: SessionId, key: &str) -> Result<u64> {
         let key = key.to_owned();
         let sql = "SELECT position FROM coverage WHERE session = ? AND key = ?";
-        let read = move |connection: &rusqlite::Connection| {
+        let read = move |connection: &Connection| {
             connection.prepare_cached(sql)?.query_row(params![session.to_string(), key], |row| row.get(0)).optional()
         };
         Ok(self.read(read).await?.unwrap_or(0))
@@ -300,25 +274,6 @@ impl SessionLog for SqliteStore {
     }
 
     async fn delete_session(&self, session: SessionId) -> Result<()> {
-        let write = move |transaction: &Transaction<'_>, _| {
-            let id = session.to_string();
-            let sql = "SELECT workspace, runnable FROM sessions WHERE id = ?";
-            let found = transaction.query_row(sql, [&id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)));
-            let (workspace, runnable) = found.optional().map_err(failed)?.ok_or(Error::NotFound)?;
-            if runnable {
-                return Err(Error::InUse);
-            }
-            for sql in [
-                "DELETE FROM log WHERE session = ?",
-                "DELETE FROM waiting WHERE session = ?",
-                "DELETE FROM coverage WHERE session = ?",
-                "DELETE FROM sessions WHERE id = ?",
-            ] {
-                transaction.execute(sql, [&id]).map_err(failed)?;
-            }
-            let sql = "DELETE FROM documents WHERE workspace = ?1 AND (kind = 'session' AND id = ?2 OR kind = 'file' AND parent = ?2)";
-            transaction.execute(sql, params![workspace, id]).map(|_| ()).map_err(failed)
-        };
-        self.writer.write(write).await
+        self.writer.write(move |transaction, _| delete(transaction, session)).await
     }
 }

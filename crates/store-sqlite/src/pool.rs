@@ -13,6 +13,9 @@ use crate::{failed, schema};
 /// More would only contend for the two or four cores of the machines this store is meant for.
 const READERS: usize = 4;
 
+/// The most bytes of rows that are read at once, give or take one row.
+pub(crate) const MOST_BYTES: usize = 8 << 20;
+
 pub(crate) struct Readers {
     file: PathBuf,
     idle: Mutex<Vec<Connection>>,

@@ -56,12 +56,20 @@ pub(crate) fn visibility_columns(visibility: Visibility) -> (u8, Option<u64>) {
     }
 }
 
-/// The columns of [`listed`], in its order, of `documents d LEFT JOIN sessions s`.
-pub(crate) const LISTED: &str =
-    "d.id, d.created_at, d.updated_at, d.archived_at, d.version, d.parent, d.refers, d.body, s.summary";
+pub(crate) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
+    let name = row.get_ref(column)?.as_str()?;
+    Kind::from_name(name).ok_or_else(|| {
+        let unknown = format!("there is no kind {name}");
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, unknown.into())
+    })
+}
 
-pub(crate) fn listed(row: &Row<'_>, workspace: WorkspaceId, kind: Kind) -> rusqlite::Result<Listed> {
-    let document = Document {
+/// The columns of [`document`], in its order, of `documents d`.
+pub(crate) const DOCUMENT: &str =
+    "d.id, d.created_at, d.updated_at, d.archived_at, d.version, d.parent, d.refers, d.body";
+
+pub(crate) fn document(row: &Row<'_>, workspace: WorkspaceId, kind: Kind) -> rusqlite::Result<Document> {
+    Ok(Document {
         workspace,
         kind,
         id: row.get(0)?,
@@ -72,7 +80,12 @@ pub(crate) fn listed(row: &Row<'_>, workspace: WorkspaceId, kind: Kind) -> rusql
         parent: row.get(5)?,
         refers: row.get(6)?,
         body: row.get(7)?,
-    };
+    })
+}
+
+/// The columns of [`document`], and the summary of `sessions s` if there is one.
+pub(crate) fn listed(row: &Row<'_>, workspace: WorkspaceId, kind: Kind) -> rusqlite::Result<Listed> {
+    let document = document(row, workspace, kind)?;
     let has_summary = row.get_ref(8)? != rusqlite::types::ValueRef::Null;
     Ok(Listed { document, summary: has_summary.then(|| summary(row, 8)).transpose()? })
 }

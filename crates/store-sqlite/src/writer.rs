@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use store::{Clock, Result};
 use tokio::sync::oneshot;
 
@@ -17,22 +17,59 @@ const GROUP: usize = 256;
 /// A pause this long is used to checkpoint.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// A write, as a closure over the open transaction. It runs inside a savepoint of its own: its failure is its own.
-type Work = Box<dyn FnOnce(&Transaction<'_>, i64) -> Pending + Send>;
+/// A write that waits for its group. It runs inside a savepoint of its own: its failure is its own.
+trait Work: Send {
+    /// Returns how to tell the caller, once the group's fate is known. A caller whose write is refused is told at once.
+    fn run(self: Box<Self>, transaction: &Transaction<'_>, now: i64) -> Result<Tell>;
+    /// Tells the caller that the group has failed before it came to this write.
+    fn refuse(self: Box<Self>, error: store::Error);
+}
 
-/// Tells the caller, once the group's fate is known.
+/// Tells the caller whether the group is durable.
 type Tell = Box<dyn FnOnce(Result<()>) + Send>;
 
-/// What a write leaves to be told once its group is durable.
-enum Pending {
-    Done(Tell),
-    /// Nothing was written, and the caller has been told why.
-    Refused,
+struct Write<F, T> {
+    write: F,
+    tell: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Work for Write<F, T>
+where
+    F: FnOnce(&Transaction<'_>, i64) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    fn run(self: Box<Self>, transaction: &Transaction<'_>, now: i64) -> Result<Tell> {
+        let Self { write, tell } = *self;
+        // A panic in one write must not take the others, or the writer, with it.
+        let done = catch_unwind(AssertUnwindSafe(|| write(transaction, now)));
+        match done.unwrap_or_else(|_| Err(failed("the write panicked"))) {
+            Ok(value) => Ok(Box::new(move |committed: Result<()>| {
+                let _ = tell.send(committed.map(|()| value));
+            })),
+            Err(error) => {
+                let _ = tell.send(Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn refuse(self: Box<Self>, error: store::Error) {
+        let _ = self.tell.send(Err(error));
+    }
+}
+
+fn prepare<F, T>(write: F) -> (Box<dyn Work>, oneshot::Receiver<Result<T>>)
+where
+    F: FnOnce(&Transaction<'_>, i64) -> Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let (tell, told) = oneshot::channel();
+    (Box::new(Write { write, tell }), told)
 }
 
 #[derive(Clone)]
 pub(crate) struct Writer {
-    queue: Sender<Work>,
+    queue: Sender<Box<dyn Work>>,
 }
 
 impl Writer {
@@ -47,27 +84,25 @@ impl Writer {
         Self { queue }
     }
 
-    /// Runs `write` in the next group, and returns when that group is on disk.
+    /// Runs `write` in the next group, with the time of the store's clock, and returns when that group is on disk. A write
+    /// ends at its first statement that fails: the database may have ended the transaction, and another statement would
+    /// stand alone.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         write: impl FnOnce(&Transaction<'_>, i64) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (tell, told) = oneshot::channel();
-        let work: Work = Box::new(move |transaction, now| match write(transaction, now) {
-            Ok(value) => Pending::Done(Box::new(move |committed: Result<()>| {
-                let _ = tell.send(committed.map(|()| value));
-            })),
-            Err(error) => {
-                let _ = tell.send(Err(error));
-                Pending::Refused
-            }
-        });
+        let (work, told) = prepare(write);
         self.queue.send(work).map_err(|_| failed("the database's writer has stopped"))?;
-        told.await.map_err(|_| failed("the database's writer dropped the write"))?
+        told.await.map_err(|_| failed("the database's writer has stopped"))?
     }
 }
 
-fn run(mut connection: Connection, work: &Receiver<Work>, clock: &dyn Clock) {
+/// The moment that is this much after `now`, in milliseconds.
+pub(crate) fn later(now: i64, by: Duration) -> i64 {
+    now.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn run(mut connection: Connection, work: &Receiver<Box<dyn Work>>, clock: &dyn Clock) {
     let mut checkpointed = true;
     loop {
         let first = match work.recv_timeout(if checkpointed { Duration::MAX } else { IDLE }) {
@@ -81,31 +116,51 @@ fn run(mut connection: Connection, work: &Receiver<Work>, clock: &dyn Clock) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         checkpointed = false;
-        let group: Vec<Work> = std::iter::once(first).chain(work.try_iter().take(GROUP - 1)).collect();
+        let group: Vec<_> = std::iter::once(first).chain(work.try_iter().take(GROUP - 1)).collect();
         commit(&mut connection, group, clock.now().millis());
     }
 }
 
-fn commit(connection: &mut Connection, group: Vec<Work>, now: i64) {
-    let mut pending = Vec::with_capacity(group.len());
-    let outcome = write_group(connection, group, now, &mut pending);
-    for tell in pending {
+/// Writes a group, and tells every caller that has not been told yet: all of them the same.
+fn commit(connection: &mut Connection, group: Vec<Box<dyn Work>>, now: i64) {
+    let mut written = Vec::with_capacity(group.len());
+    let mut group = group.into_iter();
+    let outcome = write_group(connection, &mut group, now, &mut written);
+    for tell in written {
         tell(outcome.clone());
+    }
+    if let Err(error) = outcome {
+        group.for_each(|work| work.refuse(error.clone()));
     }
 }
 
-fn write_group(connection: &mut Connection, group: Vec<Work>, now: i64, pending: &mut Vec<Tell>) -> Result<()> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(failed)?;
-    for write in group {
-        execute(&transaction, "SAVEPOINT one")?;
-        // A panic in one write must not take the others, or the writer, with it.
-        let done = catch_unwind(AssertUnwindSafe(|| write(&transaction, now)));
-        match done {
-            Ok(Pending::Done(tell)) => {
+/// Nothing of the group is written if it fails, and the connection is ready for the next one.
+fn write_group(
+    connection: &mut Connection,
+    group: &mut impl Iterator<Item = Box<dyn Work>>,
+    now: i64,
+    written: &mut Vec<Tell>,
+) -> Result<()> {
+    if !connection.is_autocommit() {
+        // A roll back has failed before, and the next group has to begin with it.
+        connection.execute_batch("ROLLBACK").map_err(failed)?;
+    }
+    // Rolled back when dropped, unless it was committed or the database has done so already.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    for work in group {
+        if let Err(error) = execute(&transaction, "SAVEPOINT one") {
+            work.refuse(error.clone());
+            return Err(error);
+        }
+        match work.run(&transaction, now) {
+            Ok(tell) => {
+                // Before anything else can fail, so that the group's fate is told.
+                written.push(tell);
                 execute(&transaction, "RELEASE one")?;
-                pending.push(tell);
             }
-            Ok(Pending::Refused) | Err(_) => {
+            // A disk that is full or broken ends the whole transaction, with what others have written in it.
+            Err(error) if transaction.is_autocommit() => return Err(error),
+            Err(_) => {
                 execute(&transaction, "ROLLBACK TO one")?;
                 execute(&transaction, "RELEASE one")?;
             }
@@ -117,3 +172,6 @@ fn write_group(connection: &mut Connection, group: Vec<Work>, now: i64, pending:
 fn execute(transaction: &Transaction<'_>, sql: &str) -> Result<()> {
     transaction.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(|_| ()).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests;

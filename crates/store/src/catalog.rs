@@ -1,12 +1,14 @@
 //! The catalogue: every resource is a document, and one implementation serves them all.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use session::Summary;
 use wire::{Timestamp, WorkspaceId};
 
-use crate::Result;
+use crate::{Item, Result};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     Agent,
     /// One per version of an agent; its id is the agent's id, `@` and the version.
@@ -26,10 +28,16 @@ impl Kind {
             Self::File => "file",
         }
     }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Agent, Self::AgentVersion, Self::Environment, Self::Session, Self::File]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
 }
 
 /// A resource at rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     pub workspace: WorkspaceId,
     pub kind: Kind,
@@ -76,6 +84,25 @@ pub enum Change {
         kind: Kind,
         id: String,
     },
+    /// Refused with `Exists` if an answer of that name has not expired at the new one's `at`, unless it `replaces`.
+    Remember(Answer),
+    Enqueue(Item),
+}
+
+/// What a request was answered, kept so that the same request sent again has no second effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub workspace: WorkspaceId,
+    /// Names the request: unique in the workspace.
+    pub name: String,
+    /// Of the request's body: another body under the same name is another request.
+    pub fingerprint: String,
+    pub status: u16,
+    pub body: String,
+    pub at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Whether it takes the place of an earlier answer of the same name.
+    pub replaces: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,4 +152,10 @@ pub trait Catalog: Send + Sync {
     /// Small values of the installation itself.
     async fn setting(&self, name: &str) -> Result<Option<String>>;
     async fn set(&self, name: &str, value: &str) -> Result<()>;
+    /// Sets it if it is not set. Returns what it is from now on, the same for everybody who asks.
+    async fn settle(&self, name: &str, value: &str) -> Result<String>;
+    /// The answer that was remembered under the name, expired or not.
+    async fn answer(&self, workspace: WorkspaceId, name: &str) -> Result<Option<Answer>>;
+    /// Forgets answers that have expired at `now`. Returns how many.
+    async fn forget_answers(&self, now: Timestamp) -> Result<u64>;
 }

@@ -1,9 +1,14 @@
 //! Time and randomness, injected so that tests and the simulation own them.
 
+use std::time::Duration;
+
 use wire::Timestamp;
 
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+    /// Time since some origin of this machine's own. Setting the wall clock does not move it, and it goes on while the machine
+    /// sleeps or the process is stopped.
+    fn elapsed(&self) -> Duration;
 }
 
 pub trait Rng: Send + Sync {
@@ -17,6 +22,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
     }
 }
 

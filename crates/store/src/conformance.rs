@@ -1,9 +1,11 @@
 //! The suite that every store runs: one case per law, each on a store of its own.
 //!
-//! What no suite can show from inside one process, that rows survive a crash, is each store's own to test.
+//! The store may be far away: a case makes few calls. What no suite can show from inside one process, that rows survive
+//! a crash, is each store's own to test.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken law ends the test, by its name")]
 
+mod answers;
 mod append;
 mod blobs;
 mod catalog;
@@ -12,6 +14,10 @@ mod documents;
 mod fixture;
 mod lease;
 mod list;
+mod nodes;
+mod queue;
+mod snapshot;
+mod transfer;
 
 use crate::Store;
 
@@ -27,15 +33,23 @@ pub async fn run<S: Store + 'static>(make: impl AsyncFn() -> S) {
         append::rows_are_dense_and_stay_in_order,
         append::rows_come_back_as_they_went_in,
         append::a_writer_that_has_not_seen_the_head_is_refused,
+        append::rows_that_are_numbered_wrong_are_refused,
         append::an_append_and_its_changes_are_written_together_or_not_at_all,
         append::the_header_tells_of_the_last_append,
+        append::heads_are_told_of_the_sessions_that_exist,
         append::a_session_is_made_once_and_whole,
         append::a_deleted_session_leaves_nothing,
         lease::a_lease_has_one_owner,
         lease::only_the_epoch_that_has_the_lease_may_hold_or_release,
         lease::being_fenced_comes_before_the_conflict,
-        lease::the_epoch_rises_with_the_claim_after_a_reclaim,
         lease::only_sessions_with_work_and_a_free_lease_are_runnable,
+        nodes::a_node_joins_once_and_beats_while_it_lives,
+        nodes::a_node_whose_time_is_over_is_dead_for_good,
+        nodes::burying_the_expired_frees_their_leases,
+        nodes::a_node_is_buried_by_its_name,
+        nodes::the_owner_of_a_directory_buries_those_before_it,
+        snapshot::the_newest_snapshot_is_kept,
+        snapshot::a_snapshot_goes_with_its_session,
         list::processed_events_come_first_and_waiting_ones_last,
         list::pages_in_either_order_make_up_the_whole,
         list::lists_are_filtered_by_kind_thread_and_time,
@@ -49,10 +63,24 @@ pub async fn run<S: Store + 'static>(make: impl AsyncFn() -> S) {
         catalog::pages_in_either_order_make_up_the_whole,
         catalog::documents_are_filtered_by_parent_time_and_archiving,
         catalog::sessions_are_filtered_by_status_and_come_with_their_summary,
+        answers::an_answer_stands_until_it_expires_or_is_replaced,
+        answers::an_answer_is_remembered_with_its_append_or_not_at_all,
+        answers::expired_answers_are_forgotten,
+        queue::due_items_are_taken_earliest_first,
+        queue::an_item_that_is_not_finished_is_due_again,
+        queue::an_item_can_be_postponed,
+        queue::an_item_is_enqueued_once,
+        queue::an_item_is_enqueued_with_its_append_or_not_at_all,
         blobs::bytes_come_back_and_equal_bytes_have_equal_ids,
         blobs::a_stream_that_fails_leaves_nothing,
         blobs::blobs_of_other_workspaces_are_not_found,
         blobs::a_blob_is_copied_to_a_file,
         concurrency::appends_succeed_or_conflict_alone,
+        concurrency::one_of_many_claims_succeeds,
+        concurrency::one_of_many_equal_requests_is_answered,
+        concurrency::an_item_is_given_to_one_of_many_takers,
+        transfer::a_store_is_empty_until_something_is_in_it,
+        transfer::records_are_imported_together_or_not_at_all,
     }
+    transfer::what_is_exported_can_be_imported(&make().await, &make().await).await;
 }

@@ -29,9 +29,9 @@ pub struct Append {
 pub enum Lease {
     /// A client's or the API's own: no lease is needed, and none is touched.
     None,
-    /// Take the lease, if it is free or the owner's own; the epoch rises by one.
+    /// Take the lease, if it is free or the owner's own, and the owner is a node that lives; the epoch rises by one.
     Claim { owner: String },
-    /// Refused with `Fenced` unless the lease is still at this epoch.
+    /// Refused with `Fenced` unless the lease is still at this epoch, and its owner lives.
     Hold { epoch: u64 },
     /// As `Hold`, and the lease is free afterwards.
     Release { epoch: u64 },
@@ -51,6 +51,15 @@ pub struct SessionHead {
     pub epoch: u64,
     pub summary: Summary,
     pub runnable: bool,
+}
+
+/// A fold of the log up to a position, kept so that waking a long session need not read all of it. Never more than a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub position: u64,
+    /// The form of the body: one of another form is not read.
+    pub format: u32,
+    pub body: String,
 }
 
 /// A page of what clients see: which rows, in which order.
@@ -100,10 +109,13 @@ pub trait SessionLog: Send + Sync {
     /// What clients see of the log.
     async fn list(&self, session: SessionId, read: Read) -> Result<Vec<Page>>;
     async fn head(&self, session: SessionId) -> Result<SessionHead>;
+    /// The heads of those that exist, in no order.
+    async fn heads(&self, sessions: Vec<SessionId>) -> Result<Vec<(SessionId, u64)>>;
+    async fn snapshot(&self, session: SessionId) -> Result<Option<Snapshot>>;
+    /// Keeps the snapshot in place of an earlier one; passes over one that is older than what is kept, or whose session is gone.
+    async fn keep_snapshot(&self, session: SessionId, snapshot: Snapshot) -> Result<()>;
     /// Sessions that a brain has something to do for and whose lease is free.
     async fn runnable(&self, limit: usize) -> Result<Vec<SessionId>>;
-    /// Ends all leases of owners that are dead for sure.
-    async fn reclaim(&self) -> Result<u64>;
     /// Up to where this key's clients have seen the inputs. Only rises.
     async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()>;
     async fn covered(&self, session: SessionId, key: &str) -> Result<u64>;

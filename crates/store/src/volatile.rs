@@ -1,39 +1,49 @@
 //! The reference store, in memory: plain maps behind one lock, so that it reads like the law.
 //!
-//! For tests and the simulation. Every call is one critical section: what a call sees, it sees whole, and what it refuses
-//! has left no trace.
+//! For tests and the simulation. Every call is one critical section: what a call sees, it sees whole, and what it
+//! refuses has left no trace.
 
+mod answers;
 mod blobs;
 mod catalog;
+mod changes;
 mod log;
+mod nodes;
+mod queue;
+#[cfg(test)]
+mod tests;
+mod transfer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use session::Summary;
-use wire::{SessionId, WorkspaceId};
+use wire::{SessionId, Timestamp, WorkspaceId};
 
-use crate::{BlobId, Clock, Document, Error, Kind, Listed};
+use crate::{Clock, Document, Error, Kind, Listed};
 
 /// Forgets everything when it is dropped.
 pub struct Volatile {
+    clock: Arc<dyn Clock>,
     memory: Mutex<Memory>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Memory {
-    documents: catalog::Documents,
+    kept: changes::Kept,
     logs: BTreeMap<SessionId, log::Log>,
+    nodes: nodes::Registered,
     settings: BTreeMap<String, String>,
-    blobs: HashMap<(WorkspaceId, BlobId), Bytes>,
+    blobs: BTreeMap<(WorkspaceId, String), Bytes>,
 }
 
 impl Volatile {
-    /// The clock is not asked yet: rows and documents bring their times along, and no lease runs out by itself.
-    pub fn new(_clock: Arc<dyn Clock>) -> Self {
-        Self { memory: Mutex::new(Memory::default()) }
+    /// The clock is the store's own: it says when nodes have expired and what is due.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, memory: Mutex::new(Memory::default()) }
     }
 }
 
@@ -44,12 +54,16 @@ impl Memory {
             return None;
         }
         let id: SessionId = document.id.parse().ok()?;
-        self.logs.get(&id).map(log::Log::summary)
+        self.logs.get(&id).map(|log| log.summary)
     }
 
     fn listed(&self, document: &Document) -> Listed {
         Listed { document: document.clone(), summary: self.summary(document) }
     }
+}
+
+fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.plus_millis(u64::try_from(by.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn failed(reason: impl std::fmt::Display) -> Error {

@@ -18,6 +18,8 @@ pub struct Offer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     BuiltIn(Judged),
+    /// Allowed or not by whoever judges the call in its session.
+    Auto,
     /// For a client to answer.
     Custom,
     /// Not a tool of this agent. The reason is for the model.
@@ -63,6 +65,11 @@ impl Offer {
         !self.built_in.is_empty()
     }
 
+    /// Whether any tool's calls are judged one by one.
+    pub fn is_judged(&self) -> bool {
+        self.built_in.iter().any(|(_, policy)| *policy == Policy::Auto)
+    }
+
     /// Every permission decision passes here: a pure function of the call and the agent's policies.
     pub fn judge(&self, name: &str, _input: &Map<String, Value>) -> Verdict {
         if self.custom.iter().any(|tool| tool.name == name) {
@@ -75,6 +82,7 @@ impl Offer {
             Some((_, Policy::AlwaysAsk)) => {
                 Verdict::BuiltIn(Judged { permission: Permission::Ask, evaluation: Some(Evaluation::AlwaysAsk) })
             }
+            Some((_, Policy::Auto)) => Verdict::Auto,
             None => {
                 let names: Vec<_> = self.tools().into_iter().map(|tool| tool.name).collect();
                 let have = if names.is_empty() {
@@ -136,5 +144,24 @@ mod tests {
         assert_eq!(judged.permission, Permission::Ask);
         let Verdict::BuiltIn(judged) = offer.judge("read", &Map::new()) else { panic!() };
         assert_eq!(judged.permission, Permission::Allow);
+    }
+
+    #[test]
+    fn a_call_under_auto_is_left_to_a_judge() {
+        let auto = json!({"name": "bash", "permission_policy": {"type": "auto"}});
+        let mixed = offer(json!([{"type": "agent_toolset_20260401", "configs": [auto]}]));
+        assert!(mixed.is_judged());
+        assert_eq!(mixed.judge("bash", &Map::new()), Verdict::Auto);
+        let Verdict::BuiltIn(judged) = mixed.judge("read", &Map::new()) else { panic!() };
+        assert_eq!(judged.permission, Permission::Allow);
+    }
+
+    #[test]
+    fn without_auto_and_with_a_disabled_tool_under_it_nothing_is_judged() {
+        assert!(!offer(json!([{"type": "agent_toolset_20260401"}])).is_judged());
+        let off = json!({"name": "bash", "enabled": false, "permission_policy": {"type": "auto"}});
+        let offer = offer(json!([{"type": "agent_toolset_20260401", "configs": [off]}]));
+        assert!(!offer.is_judged());
+        assert!(matches!(offer.judge("bash", &Map::new()), Verdict::Absent { .. }));
     }
 }

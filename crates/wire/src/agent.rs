@@ -114,6 +114,8 @@ pub struct ToolConfig {
 pub enum Policy {
     AlwaysAllow,
     AlwaysAsk,
+    /// Each call is judged by what the user asked for.
+    Auto,
 }
 
 /// The built-in tools, in the order in which a model is told of them.
@@ -183,7 +185,7 @@ impl Read for Policy {
         let policy = match fields.required::<String>("type")?.as_str() {
             "always_allow" => Self::AlwaysAllow,
             "always_ask" => Self::AlwaysAsk,
-            "auto" => return Err(unsupported(path)),
+            "auto" => Self::Auto,
             _ => return Err(fields.invalid("type", "Input should be 'always_allow', 'always_ask' or 'auto'")),
         };
         fields.end()?;
@@ -332,7 +334,7 @@ impl Read for Create {
             description: optional_text(fields.optional("description")?, "description", 2_048)?,
             model: fields.required("model")?,
             system: optional_text(fields.optional("system")?, "system", 100_000)?,
-            tools: check_tools(fields.optional("tools")?.unwrap_or_default())?,
+            tools: read_tools(&mut fields)?.over(None).unwrap_or_default(),
             mcp_servers: Vec::new(),
             skills: Vec::new(),
             multiagent: None,
@@ -386,10 +388,7 @@ impl Read for Update {
             model,
             description: bounded(fields.patch("description")?, "description", 2_048)?,
             system: bounded(fields.patch("system")?, "system", 100_000)?,
-            tools: match fields.patch("tools")? {
-                Patch::Value(tools) => Patch::Value(check_tools(tools)?),
-                other => other,
-            },
+            tools: read_tools(&mut fields)?,
             execution_identity: fields.patch("execution_identity")?,
             metadata: fields.optional("metadata")?,
         };
@@ -435,7 +434,15 @@ fn bounded(patch: Patch<String>, path: &str, most: usize) -> Result<Patch<String
     }
 }
 
-fn check_tools(tools: Vec<Tool>) -> Result<Vec<Tool>, Invalid> {
+/// An agent's tools, each read and all of them checked together.
+pub(crate) fn read_tools(fields: &mut Fields) -> Result<Patch<Vec<Tool>>, Invalid> {
+    match fields.patch("tools")? {
+        Patch::Value(tools) => check_tools(tools, &fields.at("tools")).map(Patch::Value),
+        other => Ok(other),
+    }
+}
+
+fn check_tools(tools: Vec<Tool>, path: &str) -> Result<Vec<Tool>, Invalid> {
     let mut names = std::collections::HashSet::new();
     let mut count = 0;
     for (index, tool) in tools.iter().enumerate() {
@@ -445,12 +452,12 @@ fn check_tools(tools: Vec<Tool>) -> Result<Vec<Tool>, Invalid> {
         };
         count += if matches!(tool, Tool::Toolset { .. }) { BUILT_IN.len() } else { 1 };
         if !names.insert(name) {
-            return Err(Invalid::new(format!("tools.{index}"), format!("{name} is there twice")));
+            return Err(Invalid::new(join(path, &index.to_string()), format!("{name} is there twice")));
         }
     }
     if count > MAX_TOOLS {
         return Err(Invalid::new(
-            "tools",
+            path,
             format!("At most {MAX_TOOLS} tools are allowed across all toolsets, not {count}"),
         ));
     }

@@ -3,6 +3,8 @@
 //! An event's own fields are here; its `id` and `processed_at` stand around them, put there by [`render`], so that one
 //! stored body serves the queued and the processed appearance of the same event.
 
+mod sent;
+
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +12,11 @@ use serde_json::{Map, Value};
 
 use crate::agent::Snapshot;
 use crate::content::Content;
-use crate::read::{Fields, Invalid, Metadata, Read, text, unsupported};
-use crate::session::Usage;
+use crate::read::Metadata;
+use crate::session::{Budget, Usage};
 use crate::{EventId, ThreadId, Timestamp};
+
+pub use sent::{ClientEvent, MAX_EVENTS, Send};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
@@ -33,6 +37,8 @@ pub enum Event {
     },
     #[serde(rename = "user.custom_tool_result")]
     UserCustomToolResult { custom_tool_use_id: EventId, content: Vec<Content>, is_error: bool },
+    #[serde(rename = "system.message")]
+    SystemMessage { content: Vec<Content> },
     #[serde(rename = "agent.message")]
     AgentMessage { content: Vec<Content> },
     #[serde(rename = "agent.thinking")]
@@ -49,6 +55,8 @@ pub enum Event {
     AgentToolResult { tool_use_id: EventId, content: Vec<Content>, is_error: bool },
     #[serde(rename = "agent.custom_tool_use")]
     AgentCustomToolUse { name: String, input: Map<String, Value> },
+    #[serde(rename = "agent.thread_context_compacted")]
+    AgentThreadContextCompacted {},
     #[serde(rename = "session.status_running")]
     SessionStatusRunning {},
     #[serde(rename = "session.status_idle")]
@@ -81,9 +89,12 @@ pub enum Event {
         metadata: Option<Metadata>,
         #[serde(skip_serializing_if = "Option::is_none")]
         agent: Option<Box<Snapshot>>,
+        /// A budget that was removed is null.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+        budget: Option<Option<Budget>>,
     },
     #[serde(rename = "session.usage")]
-    SessionUsage { usage: Usage, budget: Option<Value> },
+    SessionUsage { usage: Usage, budget: Option<Budget> },
     #[serde(rename = "session.deleted")]
     SessionDeleted {},
     #[serde(rename = "span.model_request_start")]
@@ -93,7 +104,9 @@ pub enum Event {
 }
 
 /// A field that is there, null or not.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -117,6 +130,24 @@ pub enum Permission {
 pub enum Evaluation {
     AlwaysAllow,
     AlwaysAsk,
+    Auto { evaluated_permission: Auto },
+}
+
+/// What a judge made of a call, under the policy `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Auto {
+    Allow,
+    Ask { reason_code: ReasonCode },
+    Deny { reason_code: ReasonCode },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// There is no judgement.
+    Indeterminate,
+    HighRisk,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +156,7 @@ pub enum StopReason {
     EndTurn,
     RequiresAction { event_ids: Vec<EventId> },
     RetriesExhausted,
+    BudgetReached,
     Refusal,
 }
 
@@ -150,6 +182,7 @@ pub enum FailureKind {
     ModelRequestFailedError,
     BillingError,
     ToolUseLimitReachedError,
+    CompactionLimitReachedError,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,8 +217,9 @@ macro_rules! kinds {
 
 kinds! {
     UserMessage "user.message", UserInterrupt "user.interrupt", UserToolConfirmation "user.tool_confirmation",
-    UserCustomToolResult "user.custom_tool_result", AgentMessage "agent.message", AgentThinking "agent.thinking",
-    AgentToolUse "agent.tool_use", AgentToolResult "agent.tool_result", AgentCustomToolUse "agent.custom_tool_use",
+    UserCustomToolResult "user.custom_tool_result", SystemMessage "system.message", AgentMessage "agent.message",
+    AgentThinking "agent.thinking", AgentToolUse "agent.tool_use", AgentToolResult "agent.tool_result",
+    AgentCustomToolUse "agent.custom_tool_use", AgentThreadContextCompacted "agent.thread_context_compacted",
     SessionStatusRunning "session.status_running", SessionStatusIdle "session.status_idle",
     SessionStatusRescheduled "session.status_rescheduled", SessionStatusTerminated "session.status_terminated",
     ThreadStatusRunning "session.thread_status_running", ThreadStatusIdle "session.thread_status_idle",
@@ -209,155 +243,5 @@ pub fn render(id: EventId, body: &str, processed_at: Option<Timestamp>) -> Strin
     json
 }
 
-/// An event that a client sends.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ClientEvent {
-    Message {
-        content: Vec<Content>,
-    },
-    Interrupt {
-        thread: Option<ThreadId>,
-    },
-    Confirmation {
-        tool_use_id: String,
-        verdict: Verdict,
-        deny_message: Option<String>,
-    },
-    CustomToolResult {
-        custom_tool_use_id: String,
-        content: Vec<Content>,
-        is_error: bool,
-    },
-    /// The path is kept: only the session's environment tells whether it may be sent.
-    ToolResult {
-        path: String,
-    },
-}
-
-impl Read for ClientEvent {
-    fn read(value: Value, path: &str) -> Result<Self, Invalid> {
-        let mut fields = Fields::of(value, path)?;
-        let kind: String = fields.required("type")?;
-        // Official helpers echo it on answers; routing goes by the tool use, so its value changes nothing.
-        if kind != "user.interrupt" {
-            fields.ignore("session_thread_id");
-        }
-        let event = match kind.as_str() {
-            "user.message" => Self::Message { content: read_content(&mut fields)? },
-            "user.interrupt" => {
-                let thread: Option<String> = fields.optional("session_thread_id")?;
-                let thread = thread.map(|id| id.parse()).transpose();
-                Self::Interrupt { thread: thread.map_err(|_| fields.invalid("session_thread_id", "No such thread"))? }
-            }
-            "user.tool_confirmation" => {
-                let tool_use_id = fields.required("tool_use_id")?;
-                let verdict = match fields.required::<String>("result")?.as_str() {
-                    "allow" => Verdict::Allow,
-                    "deny" => Verdict::Deny,
-                    _ => return Err(fields.invalid("result", "Input should be 'allow' or 'deny'")),
-                };
-                let deny_message: Option<String> = fields.optional("deny_message")?;
-                if deny_message.is_some() && verdict == Verdict::Allow {
-                    return Err(fields.invalid("deny_message", "Only allowed when result is 'deny'"));
-                }
-                let deny_message =
-                    deny_message.map(|message| text(message, &fields.at("deny_message"), 0..=10_000)).transpose()?;
-                Self::Confirmation { tool_use_id, verdict, deny_message }
-            }
-            "user.custom_tool_result" => Self::CustomToolResult {
-                custom_tool_use_id: fields.required("custom_tool_use_id")?,
-                content: fields.optional("content")?.unwrap_or_default(),
-                is_error: fields.optional("is_error")?.unwrap_or(false),
-            },
-            "user.tool_result" => {
-                ["tool_use_id", "content", "is_error"].into_iter().for_each(|name| fields.ignore(name));
-                Self::ToolResult { path: path.to_owned() }
-            }
-            "user.define_outcome" | "system.message" => return Err(unsupported(&fields.at("type"))),
-            _ => return Err(fields.invalid("type", "Not an event that a client can send")),
-        };
-        fields.end()?;
-        Ok(event)
-    }
-}
-
-fn read_content(fields: &mut Fields) -> Result<Vec<Content>, Invalid> {
-    let content: Vec<Content> = fields.required("content")?;
-    if content.is_empty() {
-        return Err(fields.invalid("content", "List should have at least 1 item"));
-    }
-    Ok(content)
-}
-
-/// The most events in one request.
-pub const MAX_EVENTS: usize = 100;
-
-/// The body of `POST /v1/sessions/{id}/events`.
-#[derive(Debug)]
-pub struct Send {
-    pub events: Vec<ClientEvent>,
-}
-
-impl Read for Send {
-    fn read(value: Value, path: &str) -> Result<Self, Invalid> {
-        let mut fields = Fields::of(value, path)?;
-        let events: Vec<ClientEvent> = fields.required("events")?;
-        if events.is_empty() || events.len() > MAX_EVENTS {
-            return Err(fields.invalid("events", format!("List should have 1 to {MAX_EVENTS} items")));
-        }
-        fields.end()?;
-        Ok(Self { events })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn send(event: Value) -> Result<ClientEvent, Invalid> {
-        ClientEvent::read(event, "events.0")
-    }
-
-    #[test]
-    fn rendering_puts_id_and_time_around_the_stored_body() {
-        let body = serde_json::to_string(&Event::AgentMessage { content: vec![Content::text("hi")] }).unwrap();
-        let id = EventId::from_bits(1);
-        assert_eq!(
-            serde_json::from_str::<Value>(&render(id, &body, Some(Timestamp::from_millis(0)))).unwrap(),
-            json!({"id": id, "type": "agent.message", "content": [{"type": "text", "text": "hi"}],
-                "processed_at": "1970-01-01T00:00:00.000Z"})
-        );
-        assert!(render(id, &body, None).ends_with(r#""processed_at":null}"#));
-    }
-
-    #[test]
-    fn kinds_are_the_serialised_types() {
-        let event = Event::SessionStatusIdle { stop_reason: StopReason::EndTurn, stop_details: None };
-        assert_eq!(serde_json::to_value(&event).unwrap()["type"], event.kind());
-        assert!(KINDS.contains(&event.kind()));
-    }
-
-    #[test]
-    fn refusals_name_the_field() {
-        for (event, expected) in [
-            (json!({}), "events.0.type: Field required"),
-            (json!({"type": "agent.message"}), "events.0.type: Not an event"),
-            (json!({"type": "user.message"}), "events.0.content: Field required"),
-            (json!({"type": "user.message", "content": []}), "events.0.content: List should"),
-            (
-                json!({"type": "user.message", "content": [{"type": "text", "text": 1}]}),
-                "events.0.content.0.text: Input should",
-            ),
-            (json!({"type": "user.message", "content": [{"type": "redacted"}]}), "events.0.content.0: A client cannot"),
-            (
-                json!({"type": "user.tool_confirmation", "tool_use_id": "x", "result": "allow", "deny_message": "no"}),
-                "events.0.deny_message: Only allowed",
-            ),
-            (json!({"type": "user.define_outcome", "description": "d"}), "events.0.type: This is not supported"),
-        ] {
-            let message = send(event.clone()).unwrap_err().to_string();
-            assert!(message.starts_with(expected), "{event} gave {message}");
-        }
-    }
-}
+mod tests;

@@ -46,6 +46,17 @@ impl<T> Patch<T> {
     }
 }
 
+impl<T: Default> Patch<T> {
+    /// What takes the field's place as a whole, if anything does: null stands for nothing at all.
+    pub fn replacement(self) -> Option<T> {
+        match self {
+            Self::Absent => None,
+            Self::Null => Some(T::default()),
+            Self::Value(value) => Some(value),
+        }
+    }
+}
+
 /// A type that can be read from a client's JSON.
 pub trait Read: Sized {
     fn read(value: Value, path: &str) -> Result<Self, Invalid>;

@@ -1,12 +1,18 @@
 //! Sessions, their threads and their resources.
 
+mod budget;
+mod update;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::agent::Snapshot;
 use crate::event::ClientEvent;
-use crate::read::{Fields, Invalid, Metadata, MetadataPatch, Patch, Read, join, text, unsupported};
+use crate::read::{Fields, Invalid, Metadata, MetadataPatch, Read, join, text, unsupported};
 use crate::{EnvironmentId, FileId, ResourceId, SessionId, ThreadId, Timestamp};
+
+pub use budget::{Budget, BudgetType};
+pub use update::{AgentUpdate, Update};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Session {
@@ -19,7 +25,7 @@ pub struct Session {
     pub metadata: Metadata,
     pub resources: Vec<Resource>,
     pub vault_ids: Vec<String>,
-    pub budget: Option<Value>,
+    pub budget: Option<Budget>,
     pub usage: Usage,
     pub stats: Stats,
     pub outcome_evaluations: Vec<Value>,
@@ -193,6 +199,7 @@ pub struct Create {
     pub title: Option<String>,
     pub metadata: Metadata,
     pub resources: Vec<FileRequest>,
+    pub budget: Option<Budget>,
     pub initial_events: Vec<ClientEvent>,
 }
 
@@ -221,33 +228,10 @@ impl Read for Create {
                 "Only user.message can be sent at creation",
             ));
         }
-        ["vault_ids", "budget"].into_iter().try_for_each(|name| fields.unsupported(name))?;
+        let budget = fields.optional("budget")?;
+        fields.unsupported("vault_ids")?;
         fields.end()?;
-        Ok(Self { agent, environment_id, title, metadata, resources, initial_events })
-    }
-}
-
-/// The body of `POST /v1/sessions/{id}`.
-#[derive(Debug, Clone)]
-pub struct Update {
-    pub title: Patch<String>,
-    pub metadata: MetadataPatch,
-}
-
-impl Read for Update {
-    fn read(value: Value, path: &str) -> Result<Self, Invalid> {
-        let mut fields = Fields::of(value, path)?;
-        let title = match fields.patch::<String>("title")? {
-            Patch::Value(title) => Patch::Value(text(title, "title", 0..=512)?),
-            other => other,
-        };
-        let metadata = fields.optional("metadata")?.unwrap_or_default();
-        if fields.optional::<Value>("vault_ids")?.is_some() {
-            return Err(fields.invalid("vault_ids", "A session's vaults are fixed when it is created"));
-        }
-        ["agent", "budget"].into_iter().try_for_each(|name| fields.unsupported(name))?;
-        fields.end()?;
-        Ok(Self { title, metadata })
+        Ok(Self { agent, environment_id, title, metadata, resources, budget, initial_events })
     }
 }
 
@@ -275,10 +259,14 @@ mod tests {
         };
         for (extra, expected) in [
             (json!({"agent": {"id": "x"}}), "agent.type: Field required"),
-            (json!({"budget": {"type": "limit"}}), "budget: This is not supported"),
+            (json!({"budget": {"type": "limit"}}), "budget.max_list_cost: Field required"),
             (json!({"vault_ids": ["vlt_1"]}), "vault_ids: This is not supported"),
             (json!({"resources": [{"type": "memory_store"}]}), "resources.0: This is not supported"),
             (json!({"initial_events": [{"type": "user.interrupt"}]}), "initial_events.0.type: Only user.message"),
+            (
+                json!({"initial_events": [{"type": "system.message", "content": [{"type": "text", "text": "x"}]}]}),
+                "initial_events.0.type: Only user.message",
+            ),
         ] {
             let message = create(extra.clone());
             assert!(message.starts_with(expected), "{extra} gave {message}");

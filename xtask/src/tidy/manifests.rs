@@ -21,7 +21,9 @@ const ARROW: &[(&str, u8)] = &[
     ("tools", 4),
     ("vault", 4),
     ("brain", 5),
+    ("bus-nats", 5),
     ("gateway", 5),
+    ("peers", 5),
     ("schedule", 5),
     ("webhooks", 5),
     ("api", 6),
@@ -38,9 +40,10 @@ const ARROW: &[(&str, u8)] = &[
 
 /// Dependencies from outside that only some crates may have, so that each can be replaced in one place.
 const ONLY: &[(&str, &[&str])] = &[
+    ("async-nats", &["bus-nats"]),
     ("axum", &["api", "benches", "testkit"]),
     ("rmcp", &["mcp"]),
-    ("rusqlite", &["store-sqlite"]),
+    ("rusqlite", &["benches", "store-sqlite"]),
     ("sqlx", &["store-postgres", "store-sqlite"]),
 ];
 

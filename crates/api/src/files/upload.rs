@@ -1,8 +1,8 @@
 //! `POST /v1/files`
 
-use axum::Json;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::response::{IntoResponse, Response};
 use brain::FileRecord;
 use futures::channel::mpsc;
 use futures::{SinkExt, StreamExt};
@@ -12,7 +12,8 @@ use wire::{FileId, Invalid, Problem};
 
 use crate::app::{App, WORKSPACE};
 use crate::body::too_large;
-use crate::reply::{Refused, Reply, internal, unexpected};
+use crate::idempotency::{Once, Post, digest};
+use crate::reply::{Outcome, Refused, Text, json, unexpected};
 
 /// The most bytes of one file.
 pub(crate) const MAX_FILE: usize = 500 << 20;
@@ -26,15 +27,38 @@ struct Uploaded {
     size: u64,
 }
 
-pub(crate) async fn upload(State(app): State<App>, request: Request) -> Reply<File> {
-    let mut form = Multipart::from_request(request, &app).await.map_err(|rejection| {
+/// What a form asks for, once its bytes are stored.
+struct Form {
+    uploaded: Uploaded,
+    /// Seconds.
+    expires_in: Option<u64>,
+}
+
+pub(crate) async fn upload(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let post = Post::of(request.uri(), request.headers())?;
+    let form = take_form(&app, request).await?;
+    let (app, fingerprint) = (&app, form.fingerprint());
+    app.answers.once(&post, fingerprint, |once| async move { keep(app, form, once).await.into_response() }).await
+}
+
+impl Form {
+    /// In place of the body's own: that is too long to keep, and its boundary is another one with every send.
+    fn fingerprint(&self) -> String {
+        let Uploaded { name, mime_type, blob, .. } = &self.uploaded;
+        let expires_in = self.expires_in.map(|seconds| seconds.to_string()).unwrap_or_default();
+        digest(&[blob.0.as_str(), name.as_str(), mime_type.as_str(), expires_in.as_str()])
+    }
+}
+
+async fn take_form(app: &App, request: Request) -> Result<Form, Refused> {
+    let mut form = Multipart::from_request(request, app).await.map_err(|rejection| {
         Problem::invalid(format!("The body is not multipart/form-data: {}", rejection.body_text()))
     })?;
     let mut uploaded = None;
     let mut expires_in = None;
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name().unwrap_or_default() {
-            "file" if uploaded.is_none() => uploaded = Some(take_file(&app, field).await?),
+            "file" if uploaded.is_none() => uploaded = Some(take_file(app, field).await?),
             "file" => return Err(Invalid::new("file", "Only one file is allowed").into()),
             "expires_in_seconds" => expires_in = Some(take_expiry(field).await?),
             // Samples of an older API send it; it never meant anything here.
@@ -42,9 +66,12 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Reply<Fi
             other => return Err(Invalid::new(other, "Extra inputs are not permitted").into()),
         }
     }
-    let Some(Uploaded { name, mime_type, blob, size }) = uploaded else {
-        return Err(Invalid::new("file", "Field required").into());
-    };
+    let uploaded = uploaded.ok_or_else(|| Invalid::new("file", "Field required"))?;
+    Ok(Form { uploaded, expires_in })
+}
+
+async fn keep(app: &App, form: Form, once: Once) -> Outcome {
+    let Form { uploaded: Uploaded { name, mime_type, blob, size }, expires_in } = form;
     let now = app.now();
     let file = File {
         id: FileId::from_bits(app.bits()),
@@ -57,11 +84,12 @@ pub(crate) async fn upload(State(app): State<App>, request: Request) -> Reply<Fi
         expires_at: expires_in.map(|seconds| now.plus_millis(seconds * 1_000)),
         scope: None,
     };
-    let record = FileRecord { file: file.clone(), blob: blob.0, output: None };
-    let document =
-        Document::new(WORKSPACE, Kind::File, file.id, now, serde_json::to_string(&record).map_err(internal)?);
-    app.store().apply(vec![Change::Insert(document)]).await.map_err(unexpected)?;
-    Ok(Json(file))
+    let answer = json(&file)?;
+    let id = file.id;
+    let record = FileRecord { file, blob: blob.0, output: None };
+    let document = Document::new(WORKSPACE, Kind::File, id, now, json(&record)?);
+    app.store().apply(vec![Change::Insert(document), once.remember(now, &answer)]).await.map_err(unexpected)?;
+    Ok(Text(answer))
 }
 
 async fn take_file(app: &App, mut field: Field<'_>) -> Result<Uploaded, Refused> {
@@ -100,7 +128,7 @@ async fn take_file(app: &App, mut field: Field<'_>) -> Result<Uploaded, Refused>
     };
     let store = app.store().put(WORKSPACE, receive.boxed());
     let (fed, stored) = futures::join!(feed, store);
-    fed.map_err(Refused)?;
+    fed?;
     let (blob, size) = stored.map_err(unexpected)?;
     Ok(Uploaded { name, mime_type, blob, size })
 }

@@ -14,8 +14,9 @@ pub(super) fn schemas() -> Value {
         "Metadata": {"type": "object", "maxProperties": 16, "additionalProperties": {"type": "string", "maxLength": 512}},
         "Model": object(json!({"id": string(), "effort": {"type": "object"}, "speed": {"enum": ["standard"]}}), &["id"]),
         "Tool": {"oneOf": [
-            object(json!({"type": {"const": "agent_toolset_20260401"}, "default_config": {"type": "object"},
-                "configs": {"type": "array", "items": {"type": "object"}}}), &["type"]),
+            object(json!({"type": {"const": "agent_toolset_20260401"}, "default_config": object(tool_fields(), &[]),
+                "configs": {"type": "array", "items": object(with(tool_fields(), json!({"name": string(), "type": string()})),
+                    &["name"])}}), &["type"]),
             object(json!({"type": {"const": "custom"}, "name": string(), "description": string(),
                 "input_schema": {"type": "object"}}), &["type", "name", "description", "input_schema"]),
         ]},
@@ -34,13 +35,15 @@ pub(super) fn schemas() -> Value {
             "environment_id": string(), "title": nullable(), "metadata": of("Metadata"),
             "resources": {"type": "array", "maxItems": 500, "items": object(json!({"type": {"const": "file"},
                 "file_id": string(), "mount_path": nullable()}), &["type", "file_id"])},
-            "initial_events": {"type": "array", "maxItems": 50, "items": of("ClientEvent")},
+            "initial_events": {"type": "array", "maxItems": 50, "items": of("ClientEvent")}, "budget": budgeted(),
         }), &["agent", "environment_id"]),
-        "SessionUpdate": object(json!({"title": nullable(), "metadata": of("Metadata")}), &[]),
+        "SessionUpdate": object(json!({"title": nullable(), "metadata": of("Metadata"), "budget": budgeted(),
+            "agent": object(json!({"tools": {"type": ["array", "null"], "maxItems": 256, "items": of("Tool")},
+                "mcp_servers": {"type": ["array", "null"], "maxItems": 0}}), &[])}), &[]),
         "Session": object(resource("session", json!({
             "title": nullable(), "status": status(), "agent": {"type": "object"}, "environment_id": string(),
             "metadata": of("Metadata"), "resources": {"type": "array", "items": of("Resource")}, "vault_ids": array(),
-            "budget": {"type": "null"}, "usage": {"type": "object"}, "stats": {"type": "object"},
+            "budget": budgeted(), "usage": {"type": "object"}, "stats": {"type": "object"},
             "outcome_evaluations": array(), "deployment_id": {"type": "null"},
         })), &["id", "type", "status", "agent", "environment_id", "created_at", "updated_at"]),
         "Resource": object(json!({"id": string(), "type": {"const": "file"}, "file_id": string(), "mount_path": string(),
@@ -49,7 +52,7 @@ pub(super) fn schemas() -> Value {
             "agent": {"type": "object"}, "status": status(), "stats": {"type": ["object", "null"]},
             "usage": {"type": ["object", "null"]}})), &["id", "type", "session_id", "status"]),
         "ClientEvent": {"type": "object", "required": ["type"], "properties": {"type": {"enum":
-            ["user.message", "user.interrupt", "user.tool_confirmation", "user.custom_tool_result"]}}},
+            ["user.message", "user.interrupt", "user.tool_confirmation", "user.custom_tool_result", "system.message"]}}},
         "Event": {"type": "object", "required": ["id", "type", "processed_at"], "properties": {
             "id": string(), "type": {"enum": KINDS}, "processed_at": {"type": ["string", "null"], "format": "date-time"}}},
         "SendEvents": object(json!({"events": {"type": "array", "minItems": 1, "maxItems": 100, "items": of("ClientEvent")}}), &["events"]),
@@ -61,6 +64,8 @@ pub(super) fn schemas() -> Value {
             "expires_at": {"type": ["string", "null"]}, "scope": {"type": ["object", "null"]}}),
             &["id", "type", "filename", "mime_type", "size_bytes", "created_at"]),
     });
+    schemas["Budget"] = budget();
+    schemas["Policy"] = object(json!({"type": {"enum": ["always_allow", "always_ask", "auto"]}}), &["type"]);
     for name in ["Agent", "Environment", "Session", "Event", "Resource", "Thread", "File"] {
         schemas[format!("{name}Page")] =
             object(json!({"data": {"type": "array", "items": of(name)}, "next_page": nullable()}), &["data"]);
@@ -74,6 +79,21 @@ fn agent_fields() -> Value {
         "model": {"oneOf": [string(), of("Model")]}, "tools": {"type": "array", "maxItems": 256, "items": of("Tool")},
         "metadata": of("Metadata"), "execution_identity": {"type": ["object", "null"]},
     })
+}
+
+fn tool_fields() -> Value {
+    json!({"enabled": {"type": "boolean"}, "permission_policy": of("Policy")})
+}
+
+fn budget() -> Value {
+    let amount = json!({"type": "string", "pattern": "^[1-9][0-9]{0,8}$", "description": "whole cents"});
+    let most = object(json!({"amount": amount, "currency": {"const": "USD"}}), &["amount", "currency"]);
+    object(json!({"type": {"const": "limit"}, "max_list_cost": most}), &["type", "max_list_cost"])
+}
+
+/// A budget, or null for none.
+fn budgeted() -> Value {
+    json!({"oneOf": [of("Budget"), {"type": "null"}]})
 }
 
 fn environment_fields() -> Value {

@@ -1,31 +1,34 @@
 //! `POST /v1/sessions`
 
-use axum::Json;
 use axum::extract::State;
-use brain::{FileRecord, Mount, SessionRecord};
-use store::{Append, Change, Document, Kind, Lease};
+use brain::{FileRecord, Mount, Route, SessionRecord};
+use session::Cost;
+use store::{Append, Change, Document, Error, Kind, Lease};
 use wire::agent::{Agent, Snapshot};
 use wire::environment::Environment;
 use wire::file::{File, Scope, ScopeType};
-use wire::session::{Create, FileRequest, Resource, Session};
+use wire::session::{Budget, Create, FileRequest, Resource};
 use wire::{EventId, FileId, Invalid, Problem, ResourceId, SessionId, ThreadId, Timestamp};
 
 use crate::app::{App, WORKSPACE};
 use crate::body::Body;
 use crate::documents::{find, parse};
-use crate::reply::{Refused, Reply, internal, unexpected};
+use crate::idempotency::Once;
+use crate::reply::{Outcome, Refused, Text, json, unexpected};
 use crate::{agents, environments};
 
-pub(crate) async fn create(State(app): State<App>, Body(create): Body<Create>) -> Reply<Session> {
+pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Body<Create>) -> Outcome {
     let agent = find_agent(&app, &create).await?;
     let environment = find_environment(&app, &create.environment_id).await?;
-    agents::check_route(&app, &agent.definition.model.id)?;
+    let model = &agent.definition.model.id;
+    let route = agents::find_route(&app, model)?;
+    let budget = create.budget.as_ref().map(|budget| check_budget(budget, model, route)).transpose()?;
     let id = SessionId::from_bits(app.bits());
     let now = app.now();
     let copies = copy_files(&app, id, create.resources, now).await?;
     let thread = ThreadId::from_bits(app.bits());
     let mut stamp = Moment { app: &app, now };
-    let created = session::create(&agent.definition.name, thread, create.initial_events, &mut stamp);
+    let created = session::create(&agent.definition.name, thread, budget, create.initial_events, &mut stamp);
     let (state, rows) = created.map_err(super::refused)?;
     let record = SessionRecord {
         title: create.title,
@@ -37,8 +40,9 @@ pub(crate) async fn create(State(app): State<App>, Body(create): Body<Create>) -
     let document = Document {
         parent: Some(agent.id.to_string()),
         refers: Some(environment.id.to_string()),
-        ..Document::new(WORKSPACE, Kind::Session, id, now, serde_json::to_string(&record).map_err(internal)?)
+        ..Document::new(WORKSPACE, Kind::Session, id, now, json(&record)?)
     };
+    let answer = json(&super::compose(id, record.clone(), &state.summary(), now, None, now))?;
     let files = copies.into_iter().map(|copy| Change::Insert(copy.document));
     let append = Append {
         session: id,
@@ -47,15 +51,26 @@ pub(crate) async fn create(State(app): State<App>, Body(create): Body<Create>) -
         rows: rows.iter().map(session::Row::store).collect(),
         summary: state.summary(),
         runnable: state.is_runnable(),
-        changes: std::iter::once(Change::Insert(document)).chain(files).collect(),
+        changes: [Change::Insert(document), once.remember(now, &answer)].into_iter().chain(files).collect(),
     };
     app.store().create_session(WORKSPACE, append).await.map_err(unexpected)?;
-    let session = super::compose(id, record.clone(), &state.summary(), now, None, now);
     if state.is_runnable() {
         app.brain.sessions().adopt(id, WORKSPACE, record, state);
         app.brain.ring(id);
     }
-    Ok(Json(session))
+    Ok(Text(answer))
+}
+
+/// A session can have a budget if what it spends is known.
+fn check_budget(budget: &Budget, model: &str, route: &Route) -> Result<Cost, Invalid> {
+    if route.price.is_none() {
+        let message = format!(
+            "The model {model} has no list price. Give its [[models]] entry in stead.toml prices, or leave the budget \
+             out"
+        );
+        return Err(Invalid { code: Some("model_not_budgetable"), ..Invalid::new("budget", message) });
+    }
+    super::cost(budget)
 }
 
 async fn find_agent(app: &App, create: &Create) -> Result<Agent, Refused> {
@@ -94,13 +109,13 @@ async fn copy_files(
     for (index, request) in requests.into_iter().enumerate() {
         let invalid =
             |field: &str, message: String| Problem::from(Invalid::new(format!("resources.{index}.{field}"), message));
-        let Ok(listed) = app.store().get(WORKSPACE, Kind::File, &request.file_id).await else {
-            return Err(Problem::not_found(format!(
-                "resources.{index}.file_id: No file with the id {}",
-                request.file_id
-            ))
-            .into());
-        };
+        let listed = app.store().get(WORKSPACE, Kind::File, &request.file_id).await.map_err(|error| match error {
+            Error::NotFound => {
+                let message = format!("resources.{index}.file_id: No file with the id {}", request.file_id);
+                Refused::from(Problem::not_found(message))
+            }
+            error => unexpected(error),
+        })?;
         let original: FileRecord = parse(&listed.document)?;
         if original.file.expires_at.is_some_and(|at| at <= now) {
             return Err(invalid("file_id", "The file has expired".into()).with_code("file_expired").into());
@@ -124,7 +139,7 @@ async fn copy_files(
         let record = FileRecord { file, blob: original.blob.clone(), output: None };
         let document = Document {
             parent: Some(session.to_string()),
-            ..Document::new(WORKSPACE, Kind::File, file_id, now, serde_json::to_string(&record).map_err(internal)?)
+            ..Document::new(WORKSPACE, Kind::File, file_id, now, json(&record)?)
         };
         copies.push(Copy { mount: Mount { resource, blob: original.blob }, document });
     }

@@ -3,20 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use context::{Surroundings, system};
 use futures::FutureExt;
 use futures::stream::FuturesUnordered;
 use hands::{Found, Hand, Lost, Outcome};
-use model::{Effort, Request};
 use serde_json::{Map, Value};
 use session::{Action, Flight, Input, Step};
-use tools::{Offer, is_repeatable};
-use wire::event::FailureKind;
-use wire::session::Resource;
-use wire::{EventId, ThreadId, Timestamp};
+use tools::is_repeatable;
+use wire::{EventId, Timestamp};
 
 use super::{Ended, HandState, Pending, Run};
-use crate::asking::Asking;
 use crate::collect::collect;
 use crate::hands_of;
 
@@ -25,52 +20,17 @@ const UNKNOWN: &str = "The sandbox was lost while this call ran, so its outcome 
 at all. Check before you repeat it.";
 
 impl Run {
-    pub(super) async fn act(&mut self, action: Action) {
+    pub(super) async fn act(&mut self, action: Action) -> store::Result<()> {
         match action {
-            Action::Ask { thread } => self.ask(thread).await,
+            Action::Ask { thread } => self.ask(thread).await?,
+            Action::Compact { thread } => self.compact(thread).await?,
             Action::Run { call, name, input, .. } => self.run(Pending { call, name, input, recover: false }).await,
             Action::Recover { call, name, input, .. } => self.run(Pending { call, name, input, recover: true }).await,
             Action::Abort { calls, .. } => self.abort(calls).await,
             Action::Wait { until, .. } => self.wait(until),
             Action::Collect { .. } => self.collect().await,
         }
-    }
-
-    async fn ask(&mut self, thread: ThreadId) {
-        self.flight.asking = true;
-        let agent = &self.live.record.agent.definition;
-        let Some(route) = self.brain.routes.find(&agent.model.id).cloned() else {
-            let message = format!("No route is configured for the model {} any more", agent.model.id);
-            let failed = session::Failed { kind: FailureKind::ModelRequestFailedError, message, retry_at: None };
-            self.under_way.push(std::future::ready(Ended::Asked(Input::Failed(failed))).boxed());
-            return;
-        };
-        let offer = Offer::of(&agent.tools);
-        let surroundings = Surroundings { has_sandbox: offer.needs_sandbox(), uploads: self.uploads() };
-        let request = Request {
-            model: route.model.clone().unwrap_or_else(|| agent.model.id.clone()),
-            system: system(agent.system.as_deref(), &surroundings),
-            messages: self.brain.sessions.conversation(&self.live).await,
-            tools: offer.tools(),
-            max_tokens: route.max_tokens,
-            effort: route.takes_effort.then(|| effort(agent.model.effort)),
-        };
-        let attempts = self
-            .brain
-            .sessions
-            .state(&self.live, |state| state.threads.get(&thread).map_or(0, |thread| thread.attempts));
-        let attempts = attempts.await;
-        let (sessions, live, backoff) = (self.brain.sessions.clone(), self.live.clone(), self.brain.options.backoff);
-        let asking = Asking { sessions, live, thread, route, offer, backoff };
-        self.under_way.push(async move { Ended::Asked(asking.ask(request, attempts).await) }.boxed());
-    }
-
-    fn uploads(&self) -> Vec<String> {
-        let path = |mount: &crate::Mount| {
-            let Resource::File { mount_path, .. } = &mount.resource;
-            mount_path.clone()
-        };
-        self.live.record.resources.iter().map(path).collect()
+        Ok(())
     }
 
     async fn run(&mut self, pending: Pending) {
@@ -308,15 +268,5 @@ async fn recover_call(
             Ok(Outcome::error("The sandbox was restarted during this call. Please retry."))
         }
         Found::Unknown => Ok(Outcome::error(UNKNOWN)),
-    }
-}
-
-fn effort(effort: wire::agent::Effort) -> Effort {
-    match effort {
-        wire::agent::Effort::Low => Effort::Low,
-        wire::agent::Effort::Medium => Effort::Medium,
-        wire::agent::Effort::High => Effort::High,
-        wire::agent::Effort::Xhigh => Effort::Xhigh,
-        wire::agent::Effort::Max => Effort::Max,
     }
 }

@@ -1,57 +1,5 @@
-use std::sync::Arc;
-
-use serde_json::json;
-use wire::event::Permission;
-use wire::{ThreadId, Timestamp};
-
 use super::*;
-
-fn row(position: u64, entry: Entry) -> Row {
-    let thread = ThreadId::from_bits(1);
-    Row { position, id: EventId::from_bits(position.into()), thread, at: Timestamp::from_millis(0), entry }
-}
-
-fn event(position: u64, event: Event, hidden: Option<Hidden>) -> Row {
-    row(position, Entry::Event { event: Arc::new(event), hidden })
-}
-
-fn user(position: u64, text: &str) -> Row {
-    let event = Arc::new(Event::UserMessage { content: vec![Content::text(text)] });
-    row(position, Entry::Processed { of: position, event })
-}
-
-fn bash(position: u64, provider_id: &str) -> Row {
-    let input = json!({"command": "ls"}).as_object().unwrap().clone();
-    let used =
-        Event::AgentToolUse { name: "bash".into(), input, evaluated_permission: Permission::Allow, evaluation: None };
-    event(position, used, Some(Hidden::ToolUse { provider_id: provider_id.into(), refusal: None }))
-}
-
-fn result(position: u64, of: u64, text: &str) -> Row {
-    let content = vec![Content::text(text)];
-    event(
-        position,
-        Event::AgentToolResult { tool_use_id: EventId::from_bits(of.into()), content, is_error: false },
-        None,
-    )
-}
-
-fn told(rows: &[Row]) -> Vec<String> {
-    let mut transcript = Transcript::default();
-    rows.iter().for_each(|row| transcript.push(row));
-    let name = |block: &Block| match block {
-        Block::Text(text) => text.clone(),
-        Block::ToolUse(call) => format!("use {}", call.id),
-        Block::ToolResult { tool_use_id, .. } => format!("result {tool_use_id}"),
-        Block::Opaque { raw, .. } => raw.get().to_owned(),
-        Block::Media(_) => "media".into(),
-    };
-    let line = |message: &Message| {
-        let blocks: Vec<_> = message.content.iter().map(name).collect();
-        format!("{:?}: {}", message.role, blocks.join(", "))
-    };
-    transcript.messages().iter().map(line).collect()
-}
+use crate::testing::{bash, compacted, error, event, instruction, line, note, result, says, told, transcript, user};
 
 #[test]
 fn results_stand_before_what_the_user_said_meanwhile() {
@@ -68,6 +16,104 @@ fn thinking_goes_back_byte_for_byte() {
 
 #[test]
 fn the_model_is_told_when_its_sandbox_was_lost() {
-    let rows = [user(1, "go"), row(2, Entry::Note(Note::HandLost { reason: "killed".into() }))];
+    let rows = [user(1, "go"), note(2, Note::HandLost { reason: "killed".into() })];
     assert!(told(&rows)[0].contains("The sandbox was lost (killed)"));
+}
+
+#[test]
+fn a_system_message_stands_behind_what_was_said_with_it_and_before_the_answer() {
+    let brief = |position| instruction(position, "be brief");
+    for (rows, shown) in [
+        (vec![user(1, "go"), brief(2), says(3, "ok")], vec!["User: go", "System: be brief", "Assistant: ok"]),
+        (
+            vec![user(1, "go"), bash(2, "a"), result(3, 2, "x"), brief(4)],
+            vec!["User: go", "Assistant: use a", "User: result a", "System: be brief"],
+        ),
+        // Neither order may part what the user said, nor put a system message before it.
+        (vec![brief(1), user(2, "go")], vec!["User: go", "System: be brief"]),
+        (vec![user(1, "go"), brief(2), user(3, "on"), brief(4)], vec!["User: go, on", "System: be brief, be brief"]),
+    ] {
+        assert_eq!(told(&rows), shown);
+    }
+}
+
+/// The text of every result that is shown, in order, and whether it is an error.
+fn results(transcript: &Transcript) -> Vec<(String, bool)> {
+    let messages = transcript.messages();
+    let blocks = messages.iter().flat_map(|message| &message.content);
+    let shown = blocks.filter_map(|block| match block {
+        Block::ToolResult { content, is_error, .. } => match &content[..] {
+            [Block::Text(text)] => Some((text.clone(), *is_error)),
+            _ => panic!("{content:?}"),
+        },
+        _ => None,
+    });
+    shown.collect()
+}
+
+#[test]
+fn results_that_were_cleared_leave_their_place_and_their_uses() {
+    let mut rows = vec![
+        user(1, "go"),
+        bash(2, "a"),
+        bash(3, "b"),
+        result(4, 3, "of b"),
+        error(5, 2, "of a"),
+        bash(6, "c"),
+        result(7, 6, "of c"),
+    ];
+    let before = told(&rows);
+    rows.push(note(8, Note::Cleared { before: 7 }));
+    let cleared = transcript(&rows);
+    assert_eq!(told(&rows), before);
+    let gone = |is_error| (CLEARED.to_owned(), is_error);
+    assert_eq!(results(&cleared), [gone(false), gone(true), ("of c".to_owned(), false)]);
+    rows.push(note(9, Note::Cleared { before: 9 }));
+    assert_eq!(results(&transcript(&rows)), [gone(false), gone(true), gone(false)]);
+}
+
+#[test]
+fn a_result_that_came_later_is_not_cleared() {
+    let rows = [user(1, "go"), bash(2, "a"), note(3, Note::Cleared { before: 3 }), result(4, 2, "of a")];
+    assert_eq!(results(&transcript(&rows)), [("of a".to_owned(), false)]);
+}
+
+#[test]
+fn a_summary_takes_the_place_of_everything_before_it() {
+    let rows = [
+        user(1, "go"),
+        bash(2, "a"),
+        result(3, 2, "one"),
+        compacted(4, "They want a list."),
+        result(5, 2, "late"),
+        user(6, "on"),
+        says(7, "ok"),
+    ];
+    let shown = told(&rows);
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown[0].contains("<summary>\nThey want a list.\n</summary>") && shown[0].ends_with(", on"), "{shown:?}");
+    assert!(!shown[0].contains("go,") && !shown[0].contains("result"), "{shown:?}");
+    assert_eq!(shown[1], "Assistant: ok");
+}
+
+#[test]
+fn messages_that_were_given_out_stay_as_they_were() {
+    let mut transcript = transcript(&[user(1, "go"), bash(2, "a")]);
+    let given = transcript.messages();
+    transcript.push(&bash(3, "b"));
+    transcript.push(&result(4, 2, "one"));
+    let later = transcript.messages();
+    assert_eq!(given.iter().map(|message| line(message)).collect::<Vec<_>>(), ["User: go", "Assistant: use a"]);
+    assert_eq!(line(&later[1]), "Assistant: use a, use b");
+    transcript.push(&note(5, Note::Cleared { before: 5 }));
+    assert!(format!("{:?}", later[2]).contains("one"));
+}
+
+#[test]
+fn what_is_finished_is_shared_between_requests() {
+    let mut transcript = transcript(&[user(1, "go"), says(2, "ok"), user(3, "on")]);
+    let given = transcript.messages();
+    transcript.push(&says(4, "so"));
+    let later = transcript.messages();
+    assert!(given.iter().zip(&later).all(|(one, other)| Arc::ptr_eq(one, other)));
 }

@@ -2,6 +2,7 @@
 
 use hand_protocol::{Execute, Outcome, read_frame, write_frame};
 use serde_json::Map;
+use tokio::net::UnixStream;
 
 use super::*;
 
@@ -9,7 +10,7 @@ use super::*;
 fn pair() -> (std::os::unix::net::UnixStream, Connection) {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    (theirs, Connection::over(UnixStream::from_std(ours).unwrap(), 7))
+    (theirs, Connection::over(Box::new(UnixStream::from_std(ours).unwrap()), 7))
 }
 
 fn execute(call: &str) -> Verb {
@@ -63,8 +64,8 @@ async fn an_end_of_the_daemon_reaches_everybody_who_waits_and_all_who_come_later
     let connection = daemon(|stream| {
         read_frame::<Request>(stream).unwrap();
     });
-    assert!(matches!(connection.ask(execute("one")).await, Err(Lost::Gone(_))));
-    assert!(matches!(connection.ask(execute("two")).await, Err(Lost::Gone(_))));
+    assert!(matches!(connection.ask(execute("one")).await, Err(Failure::Ended(_))));
+    assert!(matches!(connection.ask(execute("two")).await, Err(Failure::Ended(_))));
 }
 
 #[tokio::test]
@@ -76,26 +77,29 @@ async fn a_fence_and_a_refusal_are_told_apart() {
         }
         let _ = read_frame::<Request>(stream);
     });
-    assert!(matches!(connection.ask(Verb::Outputs).await, Err(Lost::Fenced(9))));
-    assert!(matches!(connection.ask(Verb::Outputs).await, Err(Lost::Refused(why)) if why == "no"));
+    assert!(matches!(connection.ask(Verb::Outputs).await, Err(Failure::Lost(Lost::Fenced(9)))));
+    let refused = connection.ask(Verb::Outputs).await;
+    assert!(matches!(refused, Err(Failure::Lost(Lost::Refused(why))) if why == "no"));
 }
 
 #[tokio::test]
-async fn an_oversized_announcement_ends_the_connection() {
+async fn an_oversized_announcement_is_no_daemon_of_ours() {
     let connection = daemon(|stream| {
         read_frame::<Request>(stream).unwrap();
         std::io::Write::write_all(stream, &u32::MAX.to_le_bytes()).unwrap();
         let _ = read_frame::<Request>(stream);
     });
-    assert!(matches!(connection.ask(Verb::Outputs).await, Err(Lost::Gone(why)) if why.contains("over the limit")));
+    let gone = connection.ask(Verb::Outputs).await;
+    assert!(matches!(gone, Err(Failure::Lost(Lost::Gone(why))) if why.contains("over the limit")));
 }
 
 #[tokio::test]
-async fn what_is_no_frame_ends_the_connection() {
+async fn what_is_no_frame_is_no_daemon_of_ours() {
     let connection = daemon(|stream| {
         read_frame::<Request>(stream).unwrap();
         std::io::Write::write_all(stream, b"\x02\0\0\0{]").unwrap();
         let _ = read_frame::<Request>(stream);
     });
-    assert!(matches!(connection.ask(Verb::Outputs).await, Err(Lost::Gone(why)) if why.contains("protocol")));
+    let gone = connection.ask(Verb::Outputs).await;
+    assert!(matches!(gone, Err(Failure::Lost(Lost::Gone(why))) if why.contains("protocol")));
 }

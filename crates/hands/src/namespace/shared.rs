@@ -22,6 +22,7 @@ use crate::{Address, ProvisionError, Spec};
 
 pub(super) struct Shared {
     data_dir: PathBuf,
+    home: String,
     groups: OnceLock<Groups>,
     /// Held while the base is made, so that it is made once.
     base: Mutex<Option<PathBuf>>,
@@ -33,8 +34,9 @@ pub(super) struct Shared {
 const NAMES: usize = 64;
 
 impl Shared {
-    pub(super) fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, groups: OnceLock::new(), base: Mutex::new(None), names: [const { Mutex::new(()) }; NAMES] }
+    pub(super) fn new(data_dir: PathBuf, home: String) -> Self {
+        let names = [const { Mutex::new(()) }; NAMES];
+        Self { data_dir, home, groups: OnceLock::new(), base: Mutex::new(None), names }
     }
 
     pub(super) fn data_dir(&self) -> &Path {
@@ -94,7 +96,8 @@ impl Shared {
         let launched = launcher::launch(&launch, log).and_then(|pid| {
             let daemon = Process::find(pid).map_err(failed)?;
             let place = Path::new(HANDS).join(&spec.name);
-            let address = Address { backend: BACKEND.into(), directory: place, incarnation };
+            let home = Some(self.home.clone());
+            let address = Address { backend: BACKEND.into(), directory: place, incarnation, home };
             let record = Record { address, daemon, limits: spec.limits, groups: groups.clone() };
             directory.keep(&record).inspect_err(|_| drop(record.daemon.end())).map_err(failed)?;
             Ok(record)

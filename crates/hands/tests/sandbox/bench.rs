@@ -52,7 +52,7 @@ impl Bench {
 }
 
 pub(crate) fn open(data: &Path) -> Namespace {
-    Namespace::new(Options { data_dir: data.join("data") })
+    Namespace::new(Options { data_dir: data.join("data"), home: "here".into() })
 }
 
 pub(crate) fn call(id: &str, command: &str) -> Execute {

@@ -1,8 +1,35 @@
 //! Servers come and go; sandboxes stay.
 
-use hands::{Address, Found, Lost, Sandbox, Spec};
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use hands::{Address, BoxedStream, Dial, Found, Lost, Sandbox, Spec, attach, namespace::Namespace};
+use parking_lot::Mutex;
+use tokio::{
+    io::{copy_bidirectional, duplex},
+    task::JoinSet,
+};
 
 use crate::bench::{Bench, LIMITS, bash, call, look, open, run, text};
+
+/// The way to a sandbox from another machine, which can be cut.
+struct Way {
+    sandbox: Namespace,
+    address: Address,
+    carriers: Mutex<JoinSet<()>>,
+}
+
+#[async_trait]
+impl Dial for Way {
+    async fn dial(&self) -> Result<BoxedStream, Lost> {
+        let mut there = self.sandbox.dial(&self.address).await?;
+        let (near, mut far) = duplex(1_024);
+        self.carriers.lock().spawn(async move {
+            let _ = copy_bidirectional(&mut far, &mut there).await;
+        });
+        Ok(Box::new(near))
+    }
+}
 
 #[tokio::test]
 async fn a_later_server_finds_the_same_shell() {
@@ -31,6 +58,26 @@ async fn a_command_begun_under_one_server_ends_under_the_next() {
     let hand = bench.sandbox.adopt(&address, 2).await.unwrap();
     assert!(matches!(look(&*hand, "long").await, Found::Running));
     assert_eq!(text(&run(&*hand, "long", "sleep 0.5; echo done").await), "done");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_command_outlives_the_connection_that_it_was_begun_over_and_runs_once() {
+    let bench = Bench::new();
+    let address = bench.hand().await.address().clone();
+    assert_eq!(address.home.as_deref(), Some("here"));
+    let sandbox = open(bench.data.path());
+    let way = Arc::new(Way { sandbox, address: address.clone(), carriers: Mutex::default() });
+    let hand = attach(way.clone(), address, 2).await.unwrap();
+    let cut = async {
+        while !matches!(look(&*hand, "long").await, Found::Running) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        way.carriers.lock().abort_all();
+    };
+    let long = run(&*hand, "long", "echo begun >> /workspace/file; sleep 0.5; cat /workspace/file");
+    let (outcome, ()) = tokio::join!(long, cut);
+    assert_eq!(text(&outcome), "begun");
     bench.end().await;
 }
 
@@ -68,7 +115,10 @@ async fn an_address_that_leads_elsewhere_is_not_followed() {
     for directory in ["/etc", "hands/../hands/one", "hands/two", "one", ""] {
         let wrong = Address { directory: directory.into(), ..address.clone() };
         assert!(matches!(bench.sandbox.adopt(&wrong, 1).await, Err(Lost::Gone(_))), "{directory}");
+        assert!(matches!(bench.sandbox.dial(&wrong).await, Err(Lost::Gone(_))), "{directory}");
     }
+    let elsewhere = Address { home: Some("elsewhere".into()), ..address.clone() };
+    assert!(matches!(bench.sandbox.adopt(&elsewhere, 1).await, Err(Lost::Gone(_))));
     bench.end().await;
 }
 

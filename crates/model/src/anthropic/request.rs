@@ -1,19 +1,16 @@
 //! The canonical conversation as a Messages request, with its prompt-cache marks.
 
 use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::PROVIDER;
 use crate::{Block, Effort, Request, Role};
 
-pub(super) fn body(request: &Request) -> serde_json::Result<Vec<u8>> {
-    let mut messages: Vec<Message<'_>> = request.messages.iter().filter_map(message).collect();
-    // Three marks of the four that the API allows: after the tools, after the system text, and at the newest input,
-    // up to which the next request repeats this one.
-    let newest = messages.iter_mut().rfind(|message| message.role == Role::User);
-    if let Some(part) = newest.and_then(|message| message.content.last_mut()) {
-        part.mark();
-    }
+/// The request as it is sent, for whoever wants to look at what travels.
+pub fn body(request: &Request) -> serde_json::Result<Vec<u8>> {
+    // The API allows four marks: one after the tools, one after the system text, and two in the messages.
+    let mut messages: Vec<Message<'_>> = request.messages.iter().filter_map(|given| message(given)).collect();
+    mark_inputs(&mut messages);
     let mut system: Vec<Part<'_>> = text(&request.system).into_iter().collect();
     system.iter_mut().for_each(Part::mark);
     let mut tools: Vec<Tool<'_>> = request.tools.iter().map(tool).collect();
@@ -78,7 +75,7 @@ const EPHEMERAL: CacheControl = CacheControl { r#type: "ephemeral" };
 enum Part<'a> {
     Known(Known<'a>),
     Media(&'a RawValue),
-    MarkedMedia(Map<String, Value>),
+    MarkedMedia(Box<RawValue>),
     Opaque(&'a RawValue),
 }
 
@@ -118,15 +115,40 @@ impl Part<'_> {
                 *cache_control = Some(EPHEMERAL);
             }
             Self::Media(raw) => {
-                if let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(raw.get()) {
-                    fields.insert("cache_control".to_owned(), json!(EPHEMERAL));
-                    *self = Self::MarkedMedia(fields);
+                if let Some(marked) = marked(raw) {
+                    *self = Self::MarkedMedia(marked);
                 }
             }
-            // No user's message ends in one of these.
+            // No input ends in one of these.
             Self::Known(Known::ToolUse { .. }) | Self::MarkedMedia(_) | Self::Opaque(_) => {}
         }
     }
+}
+
+/// Marks the ends of the two newest inputs, an input being all that stands between two answers.
+///
+/// The next request repeats this one up to the newest mark. There it finds what is cached by the same mark, which is
+/// then its second: looking back from its own newest, the API would try 20 blocks only, and an answer may bring more.
+fn mark_inputs(messages: &mut [Message<'_>]) {
+    let mut marks = 2;
+    let mut ends_input = true;
+    for message in messages.iter_mut().rev() {
+        if message.role == Role::Assistant {
+            ends_input = true;
+        } else if ends_input && marks > 0 {
+            ends_input = false;
+            marks -= 1;
+            if let Some(part) = message.content.last_mut() {
+                part.mark();
+            }
+        }
+    }
+}
+
+/// The block with a mark as its last field, and otherwise byte for byte as it is sent without one.
+fn marked(raw: &RawValue) -> Option<Box<RawValue>> {
+    let open = raw.get().trim_end().strip_suffix('}')?;
+    RawValue::from_string(format!(r#"{open},"cache_control":{{"type":"ephemeral"}}}}"#)).ok()
 }
 
 /// `None` for a message of which nothing is left: the API refuses empty ones, and joins the neighbours itself.

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use wire::sse::{self, Frame};
 
-use super::{Key, envelope::Envelope, refusal};
+use super::{Key, envelope::Envelope, refusal, too_long};
 use crate::{Error, Event, text::bounded};
 
 /// No model's answer comes near this; a server that sends more is broken or hostile.
@@ -183,11 +183,18 @@ async fn accepted(response: Response, limit: Duration) -> Result<Response, Error
     let headers = response.headers().clone();
     let body = start_of(response, limit).await;
     Err(match other_type {
-        Some(kind) if status.is_success() => {
-            Error::Malformed(format!("{kind} in place of events: {}", Envelope::of_body(&body).message))
-        }
+        Some(kind) if status.is_success() => in_place_of_events(&kind, &body),
         _ => refusal::error(status.as_u16(), &headers, &body),
     })
+}
+
+/// Some servers refuse a conversation that is too long with a status of success: only the body says what it is.
+fn in_place_of_events(kind: &str, body: &[u8]) -> Error {
+    let envelope = Envelope::of_body(body);
+    if envelope.status().is_some_and(|status| too_long::is_said(status, &envelope)) {
+        return Error::TooLong(envelope.message);
+    }
+    Error::Malformed(format!("{kind} in place of events: {}", envelope.message))
 }
 
 /// The content type if it says that this is no stream of events. Servers that name none are believed.

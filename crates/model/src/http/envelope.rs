@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::refusal;
+use super::{refusal, too_long};
 use crate::Error;
 
 /// What a provider says went wrong. Fields that it leaves out are empty.
@@ -39,6 +39,9 @@ impl Envelope {
     /// The error that this is in the middle of an answer, where no status tells.
     pub(crate) fn into_error(self) -> Error {
         let status = self.status().unwrap_or(500);
+        if too_long::is_said(status, &self) {
+            return Error::TooLong(self.message);
+        }
         refusal::by_status(status, self.message, None)
     }
 
@@ -66,7 +69,8 @@ fn status_of(name: &str) -> Option<u16> {
         "permission_error" => 403,
         "not_found_error" | "model_not_found" => 404,
         "request_too_large" => 413,
-        "invalid_request_error" | "invalid_prompt" | "context_length_exceeded" | "BadRequestError" => 400,
+        "invalid_request_error" | "invalid_prompt" | "BadRequestError" => 400,
+        "context_length_exceeded" | "exceed_context_size_error" => 400,
         "timeout_error" => 504,
         "api_error" | "server_error" => 500,
         number => number.parse::<u16>().ok().filter(|status| (400..600).contains(status))?,
@@ -111,5 +115,8 @@ mod tests {
         assert!(matches!(error(r#"{"error":{"type":"api_error","message":""}}"#), Error::Server { status: 500, .. }));
         assert!(matches!(error(r#"{"error":{"type":"BadRequestError","code":400}}"#), Error::Invalid(_)));
         assert!(matches!(error(r#"{"error":{"type":"something_new"}}"#), Error::Server { status: 500, .. }));
+        let long = r#"{"error":{"type":"invalid_request_error","message":"prompt is too long: 3 > 2 maximum"}}"#;
+        assert!(matches!(error(long), Error::TooLong(_)));
+        assert!(matches!(error(r#"{"code":"context_length_exceeded","message":""}"#), Error::TooLong(_)));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
-use super::envelope::Envelope;
+use super::{envelope::Envelope, too_long};
 use crate::Error;
 
 pub(super) fn error(status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
@@ -15,6 +15,9 @@ pub(super) fn error(status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
         "" | "null" | "{}" => format!("status {status} without an explanation"),
         message => message.to_owned(),
     };
+    if too_long::is_said(status, &envelope) {
+        return Error::TooLong(message);
+    }
     by_status(status, message, retry_after(headers))
 }
 
@@ -54,7 +57,7 @@ mod tests {
 
     #[test]
     fn every_status_has_its_error() {
-        for status in [400, 404, 413, 422, 418, 301] {
+        for status in [400, 404, 422, 418, 301] {
             assert!(matches!(refused(status, ""), Error::Invalid(_)), "{status}");
         }
         for status in [401, 403] {
@@ -66,6 +69,7 @@ mod tests {
         for status in [408, 409, 500, 502, 504, 599] {
             assert!(matches!(refused(status, ""), Error::Server { status: s, .. } if s == status), "{status}");
         }
+        assert!(matches!(refused(413, ""), Error::TooLong(_)));
         assert!(matches!(refused(402, ""), Error::Billing(_)));
         assert!(matches!(refused(429, ""), Error::RateLimited { .. }));
         assert!(matches!(

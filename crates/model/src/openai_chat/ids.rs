@@ -2,6 +2,7 @@
 //! not hold the same id twice, or a result would answer two calls.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::{Block, Message};
 
@@ -12,7 +13,7 @@ pub(super) struct Ids {
 
 impl Ids {
     /// The ids that the conversation holds already.
-    pub(super) fn of(messages: &[Message]) -> Self {
+    pub(super) fn of(messages: &[Arc<Message>]) -> Self {
         let blocks = messages.iter().flat_map(|message| &message.content);
         let id = |block: &Block| match block {
             Block::ToolUse(call) => Some(call.id.clone()),

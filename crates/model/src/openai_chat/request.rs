@@ -42,6 +42,7 @@ fn messages(request: &Request) -> serde_json::Result<Vec<Value>> {
         match message.role {
             Role::Assistant => messages.extend(assistant(message)?),
             Role::User => user(&message.content, &mut messages),
+            Role::System => messages.extend(system(&message.content)),
         }
     }
     Ok(messages)
@@ -97,6 +98,18 @@ fn user(content: &[Block], messages: &mut Vec<Value>) {
     if !parts.is_empty() {
         messages.push(json!({"role": "user", "content": plain(parts)}));
     }
+}
+
+/// A system message in the middle. It holds text only.
+fn system(content: &[Block]) -> Option<Value> {
+    let texts: Vec<&str> = content
+        .iter()
+        .filter_map(|block| match block {
+            Block::Text(text) if !text.is_empty() => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    (!texts.is_empty()).then(|| json!({"role": "system", "content": texts.join("\n\n")}))
 }
 
 /// A result's text, and the parts that no tool message can carry.

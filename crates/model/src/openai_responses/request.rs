@@ -16,6 +16,7 @@ pub(super) fn body(request: &Request) -> serde_json::Result<Vec<u8>> {
         match message.role {
             Role::Assistant => assistant(&message.content, &mut input)?,
             Role::User => user(&message.content, &mut input),
+            Role::System => system(&message.content, &mut input),
         }
     }
     serde_json::to_vec(&Body {
@@ -115,6 +116,20 @@ fn user(content: &[Block], input: &mut Vec<Item<'_>>) {
     }
     if !parts.is_empty() {
         input.push(Item::Made(json!({"type": "message", "role": "user", "content": parts})));
+    }
+}
+
+/// A system message in the middle. It holds text only.
+fn system(content: &[Block], input: &mut Vec<Item<'_>>) {
+    let parts: Vec<Value> = content
+        .iter()
+        .filter_map(|block| match block {
+            Block::Text(text) if !text.is_empty() => Some(text_part(text)),
+            _ => None,
+        })
+        .collect();
+    if !parts.is_empty() {
+        input.push(Item::Made(json!({"type": "message", "role": "system", "content": parts})));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{Block, Message, Request, Role};
 
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
-    /// Turns played already: the assistant messages.
+    /// Turns played already: the assistant messages, and as many as a summary says that there were before.
     pub(super) played: usize,
     /// The text of the first message: tells one conversation from another.
     pub(super) first_text: String,
@@ -12,6 +12,8 @@ pub(super) struct Conversation {
     pub(super) last_text: String,
     /// The text of the newest message with tool results, all of them together.
     pub(super) last_result: String,
+    /// The text of the newest system message.
+    pub(super) last_system: String,
     pub(super) ends: End,
     /// About as many as a tokenizer would find in the whole request.
     pub(super) tokens: u64,
@@ -32,17 +34,29 @@ pub(super) enum End {
 impl Conversation {
     pub(super) fn of(request: &Request) -> Self {
         let messages = &request.messages;
-        let users = || messages.iter().rev().filter(|message| message.role == Role::User);
-        let newest = |part: fn(&Message) -> String| users().map(part).find(|text| !text.is_empty()).unwrap_or_default();
+        let newest = |role: Role, part: fn(&Message) -> String| {
+            let mut parts = messages.iter().rev().filter(|message| message.role == role).map(|message| part(message));
+            parts.find(|text| !text.is_empty()).unwrap_or_default()
+        };
+        let first_text = messages.first().and_then(|message| message.content.iter().find_map(text)).unwrap_or_default();
+        // A system message stands behind what the user said, and is no answer's cause by itself.
+        let last = messages.iter().rfind(|message| message.role != Role::System);
         Self {
-            played: messages.iter().filter(|message| message.role == Role::Assistant).count(),
-            first_text: messages.first().and_then(|message| message.content.iter().find_map(text)).unwrap_or_default(),
-            last_text: newest(said),
-            last_result: newest(returned),
-            ends: messages.last().map(end).unwrap_or_default(),
+            played: messages.iter().filter(|message| message.role == Role::Assistant).count() + before(&first_text),
+            first_text,
+            last_text: newest(Role::User, said),
+            last_result: newest(Role::User, returned),
+            last_system: newest(Role::System, said),
+            ends: last.map(|message| end(message)).unwrap_or_default(),
             tokens: tokens(request),
         }
     }
+}
+
+/// The answers that a summary stands for, if it says how many they were.
+fn before(first_text: &str) -> usize {
+    let said = first_text.split_once("[answers before: ").and_then(|(_, rest)| rest.split_once(']'));
+    said.and_then(|(number, _)| number.parse::<u16>().ok()).map_or(0, usize::from)
 }
 
 fn text(block: &Block) -> Option<String> {
@@ -81,7 +95,7 @@ fn end(message: &Message) -> End {
         _ => None,
     });
     match (message.role, results.reduce(|one, other| one || other)) {
-        (Role::Assistant, _) => End::Nothing,
+        (Role::Assistant | Role::System, _) => End::Nothing,
         (Role::User, None) => End::User,
         (Role::User, Some(any_error)) => End::Results { any_error },
     }
@@ -112,7 +126,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::testing::{assistant, request, text, tool_result, tool_use, user};
+    use crate::testing::{assistant, request, system, text, tool_result, tool_use, user};
 
     #[test]
     fn the_turn_is_counted_and_the_newest_texts_are_found() {
@@ -125,6 +139,21 @@ mod tests {
         assert_eq!(conversation.last_text, "Go");
         assert_eq!(conversation.last_result, "one\n\ntwo");
         assert_eq!(conversation.ends, End::Results { any_error: true });
+    }
+
+    #[test]
+    fn a_system_message_is_seen_and_changes_nothing_else() {
+        let conversation = Conversation::of(&request(vec![user(vec![text("Go")]), system(vec![text("Be brief.")])]));
+        assert_eq!((conversation.last_text.as_str(), conversation.last_system.as_str()), ("Go", "Be brief."));
+        assert_eq!(conversation.ends, End::User);
+    }
+
+    #[test]
+    fn a_summary_tells_how_many_answers_it_stands_for() {
+        let played = |first: &str| Conversation::of(&request(vec![user(vec![text(first)]), assistant(vec![])])).played;
+        assert_eq!(played("so far [answers before: 4] and on"), 5);
+        assert_eq!(played("so far [answers before: many] and on"), 1);
+        assert_eq!(played("so far"), 1);
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(super) struct Expect {
     contains: Texts,
     not_contains: Texts,
     is_error: Option<bool>,
+    /// In the newest system message.
+    system: Texts,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -74,6 +76,10 @@ impl Expect {
         let missing = self.contains.as_slice().iter().find(|part| !text.contains(part.as_str()));
         if let Some(part) = missing {
             return Some(format!("it expected the text {part:?} in the last message, but {}", instead()));
+        }
+        let untold = self.system.as_slice().iter().find(|part| !conversation.last_system.contains(part.as_str()));
+        if let Some(part) = untold {
+            return Some(format!("it expected the text {part:?} in a system message, but {}", instead()));
         }
         let present = self.not_contains.as_slice().iter().find(|part| text.contains(part.as_str()));
         present.map(|part| format!("it expected the last message not to hold the text {part:?}, but {}", instead()))

@@ -17,26 +17,34 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) turns: Vec<Turn>,
     pub(super) then: Option<Then>,
+    #[serde(default)]
+    pub(super) asides: Vec<Turn>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Turn {
+    /// For an aside: a text in the system prompt of the requests that it answers.
+    pub(super) when: Option<String>,
     pub(super) expect: Option<Expect>,
     pub(super) think: Option<String>,
     pub(super) say: Option<String>,
     pub(super) delay_ms: u64,
     pub(super) call: Vec<Call>,
     pub(super) stop: Option<StopName>,
+    pub(super) usage: Counts,
     pub(super) fail: Option<Fail>,
     pub(super) endless: bool,
 }
 
 impl Turn {
     /// What the turn asks for and cannot have.
-    pub(super) fn contradiction(&self) -> Option<&'static str> {
+    pub(super) fn contradiction(&self, is_aside: bool) -> Option<&'static str> {
+        if is_aside != self.when.is_some() {
+            return Some("asides have a `when`, and no other turn has one");
+        }
         let more = self.think.is_some() || !self.call.is_empty() || self.stop.is_some() || self.fail.is_some();
-        if self.endless && more {
+        if self.endless && (more || self.usage != Counts::default()) {
             return Some("an endless turn never gets to anything but `say`");
         }
         let twice = self.call.iter().any(|call| call.malformed_input.is_some() && !call.input.is_empty());
@@ -61,6 +69,15 @@ pub(super) enum StopName {
     ToolUse,
     MaxTokens,
     Refusal,
+}
+
+/// Tokens that are reported in place of those that are counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Counts {
+    pub(super) input: Option<u64>,
+    pub(super) output: Option<u64>,
+    pub(super) cache_read: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +107,7 @@ enum ErrorName {
     Billing,
     Invalid,
     Malformed,
+    TooLong,
 }
 
 impl Fail {
@@ -105,6 +123,7 @@ impl Fail {
             ErrorName::Billing => Error::Billing(message),
             ErrorName::Invalid => Error::Invalid(message),
             ErrorName::Malformed => Error::Malformed(message),
+            ErrorName::TooLong => Error::TooLong(message),
         }
     }
 }

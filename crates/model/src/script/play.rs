@@ -11,7 +11,7 @@ use serde_json::{json, value::to_raw_value};
 use super::{
     PROVIDER,
     conversation::{Conversation, tokens_of},
-    format::{Call, StopName, Turn},
+    format::{Call, Counts, StopName, Turn},
     template::{fill, fill_value},
 };
 use crate::{Block, Error, Event, Kind, Response, Stop, ToolUse, Usage, tool_input};
@@ -49,7 +49,7 @@ impl Performance {
 /// An answer that says what went wrong with the script itself, and ends the turn.
 pub(super) fn complaint(script: &str, conversation: &Conversation, what: String) -> Performance {
     let content = vec![Block::Text(format!("The script `{script}` stops here: {what}"))];
-    let steps = events(script, conversation, content, Stop::EndTurn, Duration::ZERO);
+    let steps = events(script, conversation, content, (Stop::EndTurn, Counts::default()), Duration::ZERO);
     Performance { steps: Box::new(steps.into_iter()) }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn turn(
         Some(StopName::MaxTokens) => Stop::MaxTokens,
         Some(StopName::Refusal) => Stop::Refusal { category: None, explanation: None },
     };
-    let mut steps = events(script, conversation, content, stop, delay);
+    let mut steps = events(script, conversation, content, (stop, turn.usage), delay);
     if let Some((error, after)) = failure {
         cut(&mut steps, after);
         steps.push(Step::Fail(error));
@@ -120,7 +120,14 @@ fn tool_use(call: &Call, number: usize, conversation: &Conversation) -> ToolUse 
     ToolUse { id, name: call.tool.clone(), input, malformed }
 }
 
-fn events(script: &str, conversation: &Conversation, content: Vec<Block>, stop: Stop, delay: Duration) -> Vec<Step> {
+/// `end` is what the response says of itself.
+fn events(
+    script: &str,
+    conversation: &Conversation,
+    content: Vec<Block>,
+    end: (Stop, Counts),
+    delay: Duration,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut written = 0;
     for (index, block) in content.iter().enumerate() {
@@ -146,7 +153,13 @@ fn events(script: &str, conversation: &Conversation, content: Vec<Block>, stop: 
             Block::Media(_) | Block::ToolResult { .. } => {}
         }
     }
-    let usage = Usage { input: conversation.tokens, output: tokens_of(written), ..Usage::default() };
+    let (stop, counts) = end;
+    let usage = Usage {
+        input: counts.input.unwrap_or(conversation.tokens),
+        output: counts.output.unwrap_or_else(|| tokens_of(written)),
+        cache_read: counts.cache_read.unwrap_or(0),
+        ..Usage::default()
+    };
     let response = Response { content, stop, usage, model: format!("script/{script}") };
     steps.push(Step::Event(Event::Finished(Box::new(response))));
     steps

@@ -1,11 +1,11 @@
-//! The two values that a script may take from the conversation.
+//! The values that a script may take from the conversation.
 
 use serde_json::Value;
 
 use super::conversation::Conversation;
 
-/// `text` with `{{last_text}}` and `{{last_result}}` filled in. What is filled in is not looked at again, so that a user
-/// who writes `{{last_result}}` gets just that.
+/// `text` with `{{last_text}}`, `{{last_result}}` and `{{last_system}}` filled in. What is filled in is not looked at
+/// again, so that a user who writes `{{last_result}}` gets just that.
 pub(super) fn fill(text: &str, conversation: &Conversation) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -18,6 +18,10 @@ pub(super) fn fill(text: &str, conversation: &Conversation) -> String {
             }
             Some(("last_result", after)) => {
                 filled.push_str(&conversation.last_result);
+                after
+            }
+            Some(("last_system", after)) => {
+                filled.push_str(&conversation.last_system);
                 after
             }
             _ => {

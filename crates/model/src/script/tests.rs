@@ -6,7 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     Block, Kind, Stop,
-    testing::{Played, assistant, collect, request, text, tool_result, user},
+    testing::{Played, assistant, collect, request, system, text, tool_result, user},
 };
 
 fn script(yaml: &str) -> Script {
@@ -127,9 +127,17 @@ async fn a_failure_happens_as_often_as_it_should() {
 
 #[tokio::test]
 async fn every_error_can_be_played() {
-    for name in
-        ["overloaded", "rate_limited", "server", "connection", "unauthorized", "billing", "invalid", "malformed"]
-    {
+    for name in [
+        "overloaded",
+        "rate_limited",
+        "server",
+        "connection",
+        "unauthorized",
+        "billing",
+        "invalid",
+        "malformed",
+        "too_long",
+    ] {
         let script = script(&format!("turns: [{{say: hi, fail: {{error: {name}}}}}]"));
         let failed = answer(&script, 0).await;
         assert!(failed.events.is_empty() && failed.error.is_some(), "{name}");
@@ -154,6 +162,57 @@ async fn a_stop_can_be_named() {
     assert_eq!(cut.response().stop, Stop::MaxTokens);
 }
 
+#[tokio::test]
+async fn a_conversation_that_is_too_long_is_told_from_other_refusals() {
+    let failed = answer(&script("turns: [{fail: {error: too_long}}]"), 0).await;
+    assert!(matches!(failed.error, Some(Error::TooLong(_))));
+}
+
+#[tokio::test]
+async fn the_usage_is_counted_unless_it_is_told() {
+    let told = answer(&script("turns: [{say: hi, usage: {input: 9000, cache_read: 70}}]"), 0).await.response().usage;
+    assert_eq!((told.input, told.output, told.cache_read), (9000, 1, 70));
+    let counted = answer(&script("turns: [{say: hi, usage: {output: 5}}]"), 0).await.response().usage;
+    assert!(counted.input > 0 && counted.input < 9000);
+    assert_eq!((counted.output, counted.cache_read), (5, 0));
+}
+
+#[tokio::test]
+async fn a_request_beside_the_conversation_has_its_own_answer() {
+    let script = script(
+        "turns: [{say: one}, {say: two}, {say: three}]\nasides: [{when: judge, say: no}, {when: sum up, say: short}]",
+    );
+    let mut aside = request(vec![user(vec![text("All of it")])]);
+    aside.system = "You sum up.".to_owned();
+    assert_eq!(said(&collect(&script, aside).await), "short");
+    // What came of it stands for two answers.
+    let summed_up = vec![user(vec![text("A summary. [answers before: 2]")])];
+    assert_eq!(said(&collect(&script, request(summed_up)).await), "three");
+    assert_eq!(said(&answer(&script, 0).await), "one");
+}
+
+#[tokio::test]
+async fn an_aside_can_expect_and_fail() {
+    let script = script("then: {say: hi}\nasides: [{when: sum, expect: {contains: all}, fail: {error: invalid}}]");
+    let ask = |said: &str| {
+        let mut aside = request(vec![user(vec![text(said)])]);
+        aside.system = "sum".to_owned();
+        aside
+    };
+    assert!(matches!(collect(&script, ask("all of it")).await.error, Some(Error::Invalid(_))));
+    assert!(collect(&script, ask("all of it")).await.error.is_none());
+    let complaint = said(&collect(&script, ask("a part")).await);
+    assert!(complaint.contains("in aside 1") && complaint.contains("a part"), "{complaint}");
+}
+
+#[tokio::test]
+async fn a_system_message_can_be_expected_and_repeated() {
+    let script = script("turns: [{expect: {last: user, system: brief}, say: 'told: {{last_system}}'}]");
+    let told = request(vec![user(vec![text("Go")]), system(vec![text("Be brief.")])]);
+    assert_eq!(said(&collect(&script, told).await), "told: Be brief.");
+    assert!(said(&answer(&script, 0).await).contains("system message"));
+}
+
 #[test]
 fn an_unknown_key_is_an_error_that_names_it() {
     for (yaml, named) in [
@@ -164,6 +223,7 @@ fn an_unknown_key_is_an_error_that_names_it() {
         ("turns: [{say: hi}]\nthen: {sai: x}", "sai"),
         ("turns: [{say: hi}]\nthen: again", "again"),
         ("turns: [{fail: {error: tired}}]", "tired"),
+        ("turns: [{say: hi, usage: {inputs: 5}}]", "inputs"),
     ] {
         let refusal = refusal(yaml);
         assert!(
@@ -178,6 +238,9 @@ fn a_script_that_cannot_be_played_is_refused() {
     assert!(refusal("turns: []").contains("no turns"));
     assert!(refusal("then: restart").contains("no turns"));
     assert!(refusal("turns: [{endless: true, call: [{tool: a}]}]").contains("turn 1"));
+    assert!(refusal("turns: [{endless: true, usage: {input: 5}}]").contains("turn 1"));
+    assert!(refusal("turns: [{when: asked, say: hi}]").contains("turn 1"));
+    assert!(refusal("turns: [{say: hi}]\nasides: [{say: hi}]").contains("aside 1"));
     assert!(refusal("turns: [{call: [{tool: a, input: {b: 1}, malformed_input: x}]}]").contains("turn 1"));
     assert!(refusal(": [").contains("`test`"));
 }

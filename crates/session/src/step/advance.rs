@@ -2,9 +2,10 @@
 
 use wire::ThreadId;
 use wire::content::Content;
-use wire::event::{Event, Failure, FailureKind, ModelUsage, RetryStatus, StopReason};
+use wire::event::{Event, StopReason};
 
-use super::{Action, Flight, Limits, Situation, failed, interrupted, phase};
+use super::ask::ask;
+use super::{Action, Flight, Limits, Situation, interrupted, phase};
 use crate::state::{Call, CallState, Phase};
 use crate::writer::Writer;
 
@@ -50,16 +51,9 @@ fn take_interrupts(
     }
     if writer.state.is_runnable() {
         writer.idle(thread, StopReason::EndTurn, None);
-        start_queued(writer, thread);
+        writer.start_queued(thread);
     }
     true
-}
-
-/// Messages that came while a turn was ending start the next one.
-fn start_queued(writer: &mut Writer<'_>, thread: ThreadId) {
-    if writer.state.threads.get(&thread).is_some_and(|thread| !thread.inputs.is_empty()) {
-        writer.running(thread);
-    }
 }
 
 fn go_on(
@@ -85,7 +79,7 @@ fn go_on(
                 return;
             }
             writer.idle(thread, stop, details);
-            start_queued(writer, thread);
+            writer.start_queued(thread);
             if phase(writer, thread) == Some(Phase::Due) {
                 ask(writer, thread, limits, actions);
             }
@@ -99,10 +93,10 @@ fn act(writer: &mut Writer<'_>, thread: ThreadId, flight: &Flight, taken: bool, 
     let Some(state) = writer.state.threads.get(&thread) else { return };
     if state.calls.is_empty() {
         // The answer had no calls. Messages that came meanwhile are answered in the same turn.
-        if state.inputs.is_empty() {
-            writer.idle(thread, StopReason::EndTurn, None);
-        } else {
+        if state.has_message() {
             writer.continue_turn(thread);
+        } else {
+            writer.idle(thread, StopReason::EndTurn, None);
         }
         return;
     }
@@ -129,40 +123,4 @@ fn act(writer: &mut Writer<'_>, thread: ThreadId, flight: &Flight, taken: bool, 
     if !running && !asked.is_empty() {
         writer.idle(thread, StopReason::RequiresAction { event_ids: asked }, None);
     }
-}
-
-/// Takes up what is queued, and asks the model.
-fn ask(writer: &mut Writer<'_>, thread: ThreadId, limits: Limits, actions: &mut Vec<Action>) {
-    let Some(state) = writer.state.threads.get(&thread) else { return };
-    if state.rounds >= limits.rounds {
-        let message = format!(
-            "The turn reached its limit of {} answers with tool calls. Send a message to go on.",
-            limits.rounds
-        );
-        let error =
-            Failure { r#type: FailureKind::ToolUseLimitReachedError, message, retry_status: RetryStatus::Exhausted };
-        writer.event(thread, Event::SessionError { error });
-        return failed::give_up(writer, thread);
-    }
-    for waiting in state.inputs.clone() {
-        writer.processed(thread, waiting);
-    }
-    writer.event(thread, Event::SpanModelRequestStart {});
-    actions.push(Action::Ask { thread });
-}
-
-/// A request that was under way when its brain died is lost: the span ends, and clients see that it is tried again.
-pub(super) fn lost_request(writer: &mut Writer<'_>, thread: ThreadId, limits: Limits) {
-    let Some(Phase::Asking(span)) = phase(writer, thread) else { return };
-    let model_usage = ModelUsage::default();
-    writer.event(thread, Event::SpanModelRequestEnd { model_request_start_id: span, is_error: true, model_usage });
-    let attempts = writer.state.threads.get(&thread).map_or(0, |thread| thread.attempts);
-    if attempts > limits.attempts {
-        let message = "The server stopped during each of the last model requests of this turn.".to_owned();
-        let error = Failure { r#type: FailureKind::UnknownError, message, retry_status: RetryStatus::Exhausted };
-        writer.event(thread, Event::SessionError { error });
-        return failed::give_up(writer, thread);
-    }
-    writer.rescheduled(thread);
-    writer.running(thread);
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 use wire::content::Content;
-use wire::event::{Event, ModelUsage, StopReason};
+use wire::event::{Event, StopReason};
 use wire::{EventId, ThreadId};
 
-use super::{Answer, Judged, Said, Stop, interrupted};
+use super::{Answer, Judged, Said, Spent, Stop, interrupted};
 use crate::row::{Hidden, Note};
 use crate::state::Phase;
 use crate::writer::Writer;
@@ -30,6 +30,9 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
         // An interrupt has closed the span: the answer came too late.
         _ => return,
     };
+    for Spent { model, tokens, cost } in answer.spent {
+        writer.note(thread, Note::Spent { model, tokens, cost });
+    }
     for said in answer.said {
         match said {
             Said::Thinking { id, provider, raw } => {
@@ -41,19 +44,9 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
             Said::Use(call) => tool_use(writer, thread, call),
         }
     }
-    let tokens = answer.tokens;
-    let model_usage = ModelUsage {
-        input_tokens: tokens.input,
-        output_tokens: tokens.output,
-        cache_creation_input_tokens: tokens.cache_write_5m.saturating_add(tokens.cache_write_1h),
-        cache_read_input_tokens: tokens.cache_read,
-    };
-    let end = Event::SpanModelRequestEnd { model_request_start_id: span, is_error: false, model_usage };
-    let id = writer.mint();
-    let hidden = Hidden::Request { model: answer.model, tokens, cost: answer.cost };
-    writer.hidden_event(thread, id, end, Some(hidden));
-    let done =
-        writer.state.threads.get(&thread).is_some_and(|thread| thread.calls.is_empty() && thread.inputs.is_empty());
+    writer.answered(thread, span, answer.model, answer.tokens, answer.cost);
+    let state = writer.state.threads.get(&thread);
+    let done = state.is_some_and(|thread| thread.calls.is_empty() && !thread.has_message());
     match answer.stop {
         Stop::Refusal(details) => {
             // No request follows that would carry their results: calls of a refused answer are never run.

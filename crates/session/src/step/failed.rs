@@ -1,21 +1,28 @@
 //! The model has not answered: try again later, or give the turn up.
 
 use wire::ThreadId;
-use wire::event::{Event, Failure, ModelUsage, RetryStatus, StopReason};
+use wire::event::{Event, Failure, FailureKind, RetryStatus, StopReason};
 
-use super::{Failed, Limits};
+use super::{Failed, Limits, phase};
 use crate::row::Note;
 use crate::state::Phase;
 use crate::writer::Writer;
 
 pub(super) fn failed(writer: &mut Writer<'_>, thread: ThreadId, failure: Failed, limits: Limits) {
-    let Some(Phase::Asking(span)) = writer.state.threads.get(&thread).map(|thread| thread.phase.clone()) else {
-        return;
+    let (span, compacts) = match phase(writer, thread) {
+        Some(Phase::Asking(span)) => (span, false),
+        Some(Phase::Compacting(span)) => (span, true),
+        _ => return,
     };
-    let model_usage = ModelUsage::default();
-    writer.event(thread, Event::SpanModelRequestEnd { model_request_start_id: span, is_error: true, model_usage });
+    writer.unanswered(thread, span);
+    if failure.too_long && !compacts {
+        // No failure yet: the next request sums the conversation up, if that can still help.
+        writer.note(thread, Note::Overflowed);
+        return;
+    }
     let attempts = writer.state.threads.get(&thread).map_or(0, |thread| thread.attempts);
-    let retry_at = failure.retry_at.filter(|_| attempts < limits.attempts);
+    // What is too long to be summed up is as long the next time.
+    let retry_at = failure.retry_at.filter(|_| attempts < limits.attempts && !failure.too_long);
     let retry_status = if retry_at.is_some() { RetryStatus::Retrying } else { RetryStatus::Exhausted };
     let error = Failure { r#type: failure.kind, message: failure.message, retry_status };
     writer.event(thread, Event::SessionError { error });
@@ -28,8 +35,15 @@ pub(super) fn failed(writer: &mut Writer<'_>, thread: ThreadId, failure: Failed,
     }
 }
 
+/// Says why the turn cannot go on, and gives it up.
+pub(super) fn exhausted(writer: &mut Writer<'_>, thread: ThreadId, kind: FailureKind, message: String) {
+    let error = Failure { r#type: kind, message, retry_status: RetryStatus::Exhausted };
+    writer.event(thread, Event::SessionError { error });
+    give_up(writer, thread);
+}
+
 /// The turn is dead: what was queued goes with it, and the next message starts anew.
-pub(super) fn give_up(writer: &mut Writer<'_>, thread: ThreadId) {
+fn give_up(writer: &mut Writer<'_>, thread: ThreadId) {
     let queued = writer.state.threads.get(&thread).map(|thread| thread.inputs.clone()).unwrap_or_default();
     for waiting in queued {
         writer.processed(thread, waiting);

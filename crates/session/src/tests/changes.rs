@@ -3,11 +3,9 @@
 use wire::read::Metadata;
 use wire::session::Status;
 
-use super::play::{Play, THREAD, Ticks};
+use super::play::{LIMITS, Play, THREAD, Ticks};
 use super::words::{asks, custom_result, id, message, text};
-use crate::{Limits, create};
-
-const LIMITS: Limits = Limits { rounds: 3, attempts: 3 };
+use crate::create;
 
 #[test]
 fn a_session_is_created_at_rest() {
@@ -34,7 +32,7 @@ fn a_session_may_be_created_with_messages() {
 #[test]
 fn a_creation_with_an_event_that_may_not_enter_is_refused() {
     let events = vec![message("one"), custom_result(id("w"))];
-    let refusal = create("Agent", THREAD, events, &mut Ticks(0)).unwrap_err();
+    let refusal = create("Agent", THREAD, None, events, &mut Ticks(0)).unwrap_err();
     assert_eq!(refusal.path, "initial_events.1.custom_tool_use_id");
 }
 

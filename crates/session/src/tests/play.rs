@@ -12,15 +12,18 @@ use wire::{EventId, ThreadId, Timestamp};
 use super::reading::{describe, describe_action};
 use super::words::{confirmation, custom_result, id, message};
 use crate::{
-    Action, Answer, Cost, Failed, Flight, Input, Limits, Refusal, Row, Said, Stamp, State, Step, Stop, Thread, Tokens,
-    admit, archive, create, step, update,
+    Action, Answer, Change, Compaction, Cost, Failed, Flight, Input, Limits, Phase, Refusal, Row, Said, Spent, Stamp,
+    State, Step, Stop, Thread, Tokens, admit, archive, create, step, update,
 };
 
 pub(super) const THREAD: ThreadId = ThreadId::from_bits(1);
 
+pub(super) const LIMITS: Limits = Limits { rounds: 3, attempts: 3, compactions: 2, window: None, is_priced: true };
+
 /// What one request of a play costs: two cents.
 const COST: Cost = Cost(20_000_000_000);
-const TOKENS: Tokens = Tokens { input: 10, output: 5, cache_read: 3, cache_write_5m: 2, cache_write_1h: 1 };
+/// What one request of a play holds: 21 tokens.
+pub(super) const TOKENS: Tokens = Tokens { input: 10, output: 5, cache_read: 3, cache_write_5m: 2, cache_write_1h: 1 };
 
 /// A millisecond passes with every id that is made.
 pub(super) struct Ticks(pub(super) u64);
@@ -43,7 +46,13 @@ pub(super) struct Play {
     pub(super) log: Vec<Row>,
     /// Whether a brain has the lease.
     pub(super) leased: bool,
-    limits: Limits,
+    pub(super) limits: Limits,
+    /// Of the next request that is answered.
+    pub(super) tokens: Tokens,
+    /// Of the next request that is answered; none if the model has no price.
+    pub(super) cost: Option<Cost>,
+    /// Beside the next request that is answered.
+    pub(super) spent: Vec<Spent>,
     /// Of the brain's last step.
     actions: Vec<Action>,
     /// How many rows [`Play::wrote`] has looked at.
@@ -54,26 +63,48 @@ pub(super) struct Play {
 impl Play {
     /// A session that rests. Its creation counts as told.
     pub(super) fn new() -> Self {
-        Self::within(Limits { rounds: 3, attempts: 3 })
+        Self::within(LIMITS)
     }
 
     pub(super) fn within(limits: Limits) -> Self {
         let mut play = Self::begins(Vec::new(), limits);
-        play.told = play.log.len();
+        play.skips();
+        play
+    }
+
+    /// A session that rests and may cost this much at most, where a request costs two cents.
+    pub(super) fn budgeted(cents: u64) -> Self {
+        let mut play = Self::created(Cost::of_cents(cents), Vec::new(), LIMITS);
+        play.skips();
         play
     }
 
     pub(super) fn begins(events: Vec<ClientEvent>, limits: Limits) -> Self {
+        Self::created(None, events, limits)
+    }
+
+    pub(super) fn created(budget: Option<Cost>, events: Vec<ClientEvent>, limits: Limits) -> Self {
         let mut stamp = Ticks(0);
-        let (state, log) = create("Agent", THREAD, events, &mut stamp).unwrap();
-        Self { state, flight: Flight::default(), log, leased: false, limits, actions: Vec::new(), told: 0, stamp }
+        let (state, log) = create("Agent", THREAD, budget, events, &mut stamp).unwrap();
+        Self {
+            state,
+            flight: Flight::default(),
+            log,
+            leased: false,
+            limits,
+            tokens: TOKENS,
+            cost: Some(COST),
+            spent: Vec::new(),
+            actions: Vec::new(),
+            told: 0,
+            stamp,
+        }
     }
 
     /// A session whose first message the model has just been asked about. That much counts as told.
     pub(super) fn asking() -> Self {
         let mut play = Self::new();
-        play.says("hi").hears();
-        play.told = play.log.len();
+        play.says("hi").hears().skips();
         play
     }
 
@@ -124,11 +155,22 @@ impl Play {
         Ok(())
     }
 
+    pub(super) fn changes(&mut self, change: Change) -> Result<(), Refusal> {
+        let rows = update(&self.state, change, &mut self.stamp)?;
+        self.take(rows);
+        Ok(())
+    }
+
     pub(super) fn updates(&mut self, title: Option<Option<&str>>, metadata: Option<Metadata>) -> &mut Self {
         let title = title.map(|title| title.map(str::to_owned));
-        let rows = update(&self.state, title, metadata, &mut self.stamp);
-        self.take(rows);
+        self.changes(Change { title, metadata, ..Change::default() }).unwrap();
         self
+    }
+
+    /// The budget is set to so many cents, or removed.
+    pub(super) fn allots(&mut self, cents: Option<u64>) -> Result<(), Refusal> {
+        let budget = cents.map(|cents| Cost::of_cents(cents).unwrap());
+        self.changes(Change { budget: Some(budget), ..Change::default() })
     }
 
     // === The brain, and what it hears ===
@@ -159,25 +201,44 @@ impl Play {
     }
 
     fn stops(&mut self, said: impl Into<Vec<Said>>, stop: Stop) -> &mut Self {
-        self.flight.asking = false;
-        let answer = Answer { said: said.into(), stop, tokens: TOKENS, cost: Some(COST), model: "model-1".into() };
+        // What comes too late leaves the request alone that is under way by now.
+        if !matches!(self.thread().phase, Phase::Compacting(_)) {
+            self.flight.asking = false;
+        }
+        let (tokens, cost, spent) = (self.tokens, self.cost, std::mem::take(&mut self.spent));
+        let answer = Answer { said: said.into(), stop, tokens, cost, model: "model-1".into(), spent };
         self.brain(Input::Answered(answer))
+    }
+
+    /// The model has summed the conversation up.
+    pub(super) fn compacts(&mut self) -> &mut Self {
+        if !matches!(self.thread().phase, Phase::Asking(_)) {
+            self.flight.asking = false;
+        }
+        let (tokens, cost) = (self.tokens, self.cost);
+        let summary = "what was said so far".into();
+        self.brain(Input::Compacted(Compaction { summary, model: "model-1".into(), tokens, cost }))
     }
 
     /// The model fails, and may be asked again in a second.
     pub(super) fn fails(&mut self) -> &mut Self {
         let retry_at = self.stamp.now().plus_millis(1_000);
-        self.fails_until(Some(retry_at))
+        self.fails_until(Some(retry_at), false)
     }
 
     pub(super) fn fails_for_good(&mut self) -> &mut Self {
-        self.fails_until(None)
+        self.fails_until(None, false)
     }
 
-    fn fails_until(&mut self, retry_at: Option<Timestamp>) -> &mut Self {
+    /// The provider refuses the conversation for its length.
+    pub(super) fn overflows(&mut self) -> &mut Self {
+        self.fails_until(None, true)
+    }
+
+    fn fails_until(&mut self, retry_at: Option<Timestamp>, too_long: bool) -> &mut Self {
         self.flight.asking = false;
         let kind = FailureKind::ModelOverloadedError;
-        self.brain(Input::Failed(Failed { kind, message: "The model is overloaded.".into(), retry_at }))
+        self.brain(Input::Failed(Failed { kind, message: "The model is overloaded.".into(), retry_at, too_long }))
     }
 
     pub(super) fn retries(&mut self) -> &mut Self {
@@ -233,7 +294,7 @@ impl Play {
                 true
             }
             Action::Run { call, .. } | Action::Recover { call, .. } => self.flight.calls.insert(*call),
-            Action::Ask { .. } => !std::mem::replace(&mut self.flight.asking, true),
+            Action::Ask { .. } | Action::Compact { .. } => !std::mem::replace(&mut self.flight.asking, true),
             Action::Wait { .. } => !std::mem::replace(&mut self.flight.backing, true),
             Action::Collect { .. } => !std::mem::replace(&mut self.flight.collecting, true),
         };
@@ -252,16 +313,31 @@ impl Play {
 
     /// The state, read from the stored log by someone who has seen none of it.
     pub(super) fn refolded(&self) -> State {
+        self.folded(self.log.len())
+    }
+
+    /// The state, read from a snapshot after so many rows, and from the stored log after that.
+    pub(super) fn resumed(&self, rows: usize) -> State {
+        let snapshot = serde_json::to_string(&self.folded(rows)).unwrap();
+        let mut state = serde_json::from_str(&snapshot).unwrap();
+        fold(&mut state, &self.log[rows..]);
+        state
+    }
+
+    fn folded(&self, rows: usize) -> State {
         let first = Row::load(&self.log[0].store(), |_| None).unwrap();
         let mut state = State::begin(&first).unwrap();
-        for row in &self.log[1..] {
-            let row = Row::load(&row.store(), |of| state.waiting(of)).unwrap();
-            state.fold(&row);
-        }
+        fold(&mut state, &self.log[1..rows]);
         state
     }
 
     // === What was to be seen ===
+
+    /// What was written so far counts as told.
+    pub(super) fn skips(&mut self) -> &mut Self {
+        self.told = self.log.len();
+        self
+    }
 
     /// The rows since the last time this was asked.
     #[track_caller]
@@ -284,5 +360,12 @@ impl Play {
     pub(super) fn rests(&mut self) -> &mut Self {
         assert!(!self.leased, "the brain has nothing left to do");
         self
+    }
+}
+
+fn fold(state: &mut State, rows: &[Row]) {
+    for row in rows {
+        let row = Row::load(&row.store(), |of| state.waiting(of)).unwrap();
+        state.fold(&row);
     }
 }

@@ -39,6 +39,7 @@ fn describe_reason(reason: &StopReason) -> String {
             format!("requires_action {}", calls.join(" "))
         }
         StopReason::RetriesExhausted => "retries_exhausted".into(),
+        StopReason::BudgetReached => "budget_reached".into(),
         StopReason::Refusal => "refusal".into(),
     }
 }
@@ -54,6 +55,7 @@ fn describe_retry(status: RetryStatus) -> &'static str {
 pub(super) fn describe_action(action: &Action) -> String {
     match action {
         Action::Ask { .. } => "ask".into(),
+        Action::Compact { .. } => "compact".into(),
         Action::Run { call, .. } => format!("run {}", label(*call)),
         Action::Recover { call, .. } => format!("recover {}", label(*call)),
         Action::Abort { .. } => "abort".into(),

@@ -1,8 +1,10 @@
 //! Turns with calls that need no client.
 
-use super::play::Play;
-use super::words::{bash, denied, text, unknown};
-use crate::Limits;
+use wire::event::Permission;
+
+use super::play::{LIMITS, Play};
+use super::words::{bash, denied, judged, text, unknown};
+use crate::{CallState, Cost, Limits, Spent, Tokens};
 
 #[test]
 fn a_call_is_run_and_its_result_goes_to_the_model() {
@@ -69,6 +71,48 @@ fn a_call_that_must_not_run_keeps_no_other_from_running() {
 }
 
 #[test]
+fn what_a_judge_says_of_a_call_is_done() {
+    let mut play = Play::asking();
+    play.answers([judged("a", Permission::Allow), judged("b", Permission::Ask), judged("c", Permission::Deny)]);
+    let told = "Permission to use bash has been denied.";
+    let states: Vec<_> = play.thread().calls.iter().map(|call| call.state.clone()).collect();
+    assert_eq!(states, [CallState::Ready, CallState::Asked, CallState::Settled]);
+    play.does(&["run a"]).wrote(&[
+        "agent.tool_use a",
+        "agent.tool_use b",
+        "agent.tool_use c",
+        "span.model_request_end",
+        "agent.tool_result c error",
+    ]);
+    assert!(play.log.last().unwrap().store().body.contains(told), "the model is told of the denial");
+}
+
+#[test]
+fn what_a_judge_costs_is_the_sessions() {
+    let mut play = Play::asking();
+    let tokens = Tokens { input: 7, output: 1, ..Tokens::default() };
+    let one = |model: &str| Spent { model: model.into(), tokens, cost: Cost::of_cents(1) };
+    play.spent = vec![one("judge-1"), one("judge-2")];
+    play.answers([judged("a", Permission::Allow)]).does(&["run a"]).wrote(&[
+        "model.spent",
+        "model.spent",
+        "agent.tool_use a",
+        "span.model_request_end",
+    ]);
+    let totals = play.state.totals;
+    assert_eq!((totals.tokens.input, totals.cost.money().amount, totals.requests), (24, "4".into(), 3));
+    assert_eq!(play.thread().context_tokens, 21, "a judge's request is no part of the conversation");
+}
+
+#[test]
+fn what_a_judge_without_a_price_costs_is_not_known() {
+    let mut play = Play::asking();
+    play.spent = vec![Spent { model: "judge".into(), tokens: Tokens::default(), cost: None }];
+    play.answers([judged("a", Permission::Allow)]);
+    assert!(play.state.totals.unpriced);
+}
+
+#[test]
 fn a_result_is_taken_once() {
     let mut play = Play::asking();
     play.answers([bash("a"), bash("b")]).tool_ends("a");
@@ -88,7 +132,7 @@ fn messages_that_come_while_a_tool_runs_go_with_its_result() {
 
 #[test]
 fn too_many_rounds_end_the_turn_and_the_next_message_starts_anew() {
-    let mut play = Play::within(Limits { rounds: 2, attempts: 3 });
+    let mut play = Play::within(Limits { rounds: 2, ..LIMITS });
     play.says("go").hears().answers([bash("a")]).tool_ends("a").answers([bash("b")]).says("are you done?").hears();
     play.wrote(&[
         "user.message waits",
@@ -130,7 +174,7 @@ fn too_many_rounds_end_the_turn_and_the_next_message_starts_anew() {
 
 #[test]
 fn rounds_without_calls_are_not_counted() {
-    let mut play = Play::within(Limits { rounds: 1, attempts: 3 });
+    let mut play = Play::within(Limits { rounds: 1, ..LIMITS });
     play.says("one").hears();
     for _ in 0..3 {
         play.says("another").hears().answers([text("go on")]).does(&["ask"]);

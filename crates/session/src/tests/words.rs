@@ -1,9 +1,10 @@
 //! What is said in a play: ids from labels, clients' events, and the blocks of a model's answer.
 
-use serde_json::{Map, Value};
-use wire::EventId;
+use serde_json::{Map, Value, json};
+use wire::agent::Snapshot;
 use wire::content::Content;
-use wire::event::{ClientEvent, Evaluation, Permission, Verdict};
+use wire::event::{Auto, ClientEvent, Evaluation, Permission, ReasonCode, Verdict};
+use wire::{AgentId, EventId};
 
 use crate::{Judged, Said, Use};
 
@@ -25,6 +26,10 @@ pub(super) fn message(text: &str) -> ClientEvent {
     ClientEvent::Message { content: vec![Content::text(text)] }
 }
 
+pub(super) fn system(text: &str) -> ClientEvent {
+    ClientEvent::SystemMessage { content: vec![Content::text(text)] }
+}
+
 pub(super) fn confirmation(call: EventId, verdict: Verdict, message: Option<&str>) -> ClientEvent {
     ClientEvent::Confirmation { tool_use_id: call.to_string(), verdict, deny_message: message.map(str::to_owned) }
 }
@@ -32,6 +37,17 @@ pub(super) fn confirmation(call: EventId, verdict: Verdict, message: Option<&str
 pub(super) fn custom_result(call: EventId) -> ClientEvent {
     let content = vec![Content::text("sunny")];
     ClientEvent::CustomToolResult { custom_tool_use_id: call.to_string(), content, is_error: false }
+}
+
+/// An agent as a session knows it.
+pub(super) fn snapshot() -> Snapshot {
+    let model = json!({"id": "model-1", "effort": {"type": "high"}, "speed": "standard"});
+    let agent = json!({
+        "type": "agent", "id": AgentId::from_bits(1), "version": 1, "name": "Agent", "description": null,
+        "model": model, "system": null, "tools": [], "mcp_servers": [], "skills": [], "multiagent": null,
+        "execution_identity": {"type": "service_account"},
+    });
+    serde_json::from_value(agent).unwrap()
 }
 
 pub(super) fn text(text: &str) -> Said {
@@ -55,6 +71,16 @@ pub(super) fn asks(label: &str) -> Said {
 /// A call that policy denies.
 pub(super) fn denied(label: &str) -> Said {
     Said::Use(built_in(label, Permission::Deny, None))
+}
+
+/// A call that was judged.
+pub(super) fn judged(label: &str, verdict: Permission) -> Said {
+    let evaluated_permission = match verdict {
+        Permission::Allow => Auto::Allow,
+        Permission::Ask => Auto::Ask { reason_code: ReasonCode::Indeterminate },
+        Permission::Deny => Auto::Deny { reason_code: ReasonCode::HighRisk },
+    };
+    Said::Use(built_in(label, verdict, Some(Evaluation::Auto { evaluated_permission })))
 }
 
 /// A call of a tool that there is not.

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::server::{Place, of, says, text};
+use crate::account::{account, id, results, said};
+use crate::client::{of, says};
+use crate::place::{Database, Place};
 
 /// Two answers with tools, the second with two calls at once; every call leaves a trace of having run. The last one reads
 /// the traces back.
@@ -27,9 +29,20 @@ const MOST: u64 = 60;
 
 #[tokio::test]
 async fn a_turn_survives_a_crash_at_each_of_its_appends() {
+    crash_at_each_append(Database::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_turn_survives_a_crash_at_each_of_its_appends_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    crash_at_each_append(database).await;
+}
+
+/// The servers come and go in one place: what all sandboxes share is made once.
+async fn crash_at_each_append(database: Database) {
+    let place = Place::on(database, &[("traces", SCRIPT)]);
     let mut crashes = 0;
     for appends in 1..MOST {
-        let place = Place::new(&[("traces", SCRIPT)]);
         let crashing = [("STEAD_CRASH_AFTER_APPENDS", appends.to_string())];
         let mut server = place.serve_with(&crashing).await;
         let session = server.client.session("script/traces").await;
@@ -40,28 +53,28 @@ async fn a_turn_survives_a_crash_at_each_of_its_appends() {
             if server.is_dead() {
                 break true;
             }
-            let path = format!("/v1/sessions/{session}/events");
-            let Ok(answer) = server.client.request(reqwest::Method::GET, &path).send().await else { continue };
-            let Ok(body) = answer.json::<Value>().await else { continue };
+            let Some(body) = server.client.try_get(&format!("/v1/sessions/{session}/events")).await else { continue };
             seen = body["data"].as_array().unwrap().clone();
-            if seen.last().is_some_and(|event| event["type"] == "session.status_idle") {
-                break false;
-            }
+            let is_over = seen.last().is_some_and(|event| event["type"] == "session.status_idle");
+            // Long enough to die of the last append, which may be seen a moment before.
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            if is_over {
+                break server.is_dead();
+            }
         };
         if !died {
             assert!(crashes >= 10, "the turn has more appends than {crashes}");
-            sound(&seen);
-            server.client.delete(&format!("/v1/sessions/{session}")).await;
+            sound(&account(&server.client, &session).await);
             return;
         }
         crashes += 1;
         drop(server);
         let server = place.serve().await;
-        let events = server.client.idle(&session).await;
-        let ids: HashSet<_> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
+        server.client.idle(&session).await;
+        let events = account(&server.client, &session).await;
+        let ids: HashSet<_> = events.iter().map(id).collect();
         for event in &seen {
-            assert!(ids.contains(event["id"].as_str().unwrap()), "crash {appends} lost {event}");
+            assert!(ids.contains(id(event)), "crash {appends} lost {event}");
         }
         sound(&events);
         let files = server.client.get(&format!("/v1/files?scope_id={session}")).await;
@@ -71,17 +84,10 @@ async fn a_turn_survives_a_crash_at_each_of_its_appends() {
     panic!("the turn does not end within {MOST} appends");
 }
 
-/// The whole turn is there, each call has one result, and each command ran once.
+/// The whole turn is there, and each command ran once.
 fn sound(events: &[Value]) {
-    let ids: HashSet<_> = events.iter().map(|event| event["id"].as_str().unwrap()).collect();
-    assert_eq!(ids.len(), events.len(), "an id is there twice");
     assert_eq!(of(events, "user.message").len(), 1);
-    let results = of(events, "agent.tool_result");
-    for call in of(events, "agent.tool_use") {
-        let of_call = results.iter().filter(|result| result["tool_use_id"] == call["id"]).count();
-        assert_eq!(of_call, 1, "{call} has {of_call} results in {events:#?}");
-    }
-    let texts: Vec<_> = results.iter().map(|result| text(result).trim().to_owned()).collect();
+    let texts = results(events);
     let mut told: Vec<_> = texts.iter().filter(|text| text.starts_with("did")).cloned().collect();
     told.sort();
     assert_eq!(told, ["did first", "did second", "did third"], "{texts:?}");
@@ -89,7 +95,7 @@ fn sound(events: &[Value]) {
     let mut ran: Vec<_> = traces.lines().collect();
     ran.sort_unstable();
     assert_eq!(ran, ["first", "second", "third"], "each command ran once");
-    assert_eq!(text(of(events, "agent.message").last().unwrap()), "Done.");
+    assert_eq!(said(events), "Done.");
     let last = events.last().unwrap();
     assert_eq!(
         (last["type"].as_str(), last["stop_reason"]["type"].as_str()),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::server::{Place, of, says, text};
+use crate::client::{of, says, text};
+use crate::place::Place;
 
 const ENDLESS: &str = "turns: [{ say: 'on and on ', endless: true }]\n";
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::server::{Place, of, says, text};
+use crate::client::{of, says, text};
+use crate::place::Place;
 
 const KEEPS: &str = r#"
 turns:
@@ -57,13 +58,13 @@ async fn a_command_goes_on_while_no_server_runs_and_its_result_is_used() {
 #[tokio::test]
 async fn a_second_server_on_the_same_data_is_refused_with_the_way_out() {
     let place = Place::new(&[]);
-    let _server = place.serve().await;
-    let mut second = std::process::Command::new(env!("CARGO_BIN_EXE_stead"));
-    let second = second.arg("serve").env("STEAD_DATA_DIR", place.data()).env("STEAD_LISTEN", "127.0.0.1:0");
-    let output = second.output().unwrap();
-    assert!(!output.status.success());
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("another Stead owns the data directory") && told.contains("STEAD_DATA_DIR"), "{told}");
+    let server = place.serve().await;
+    let told = place.refuses(&[]).await;
+    let directory = place.data().display().to_string();
+    for part in ["another Stead owns the data directory", &directory, "STEAD_DATA_DIR"] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(server.client.is_answered().await, "the first one is not disturbed");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use wire::SessionId;
 use wire::session::Status;
 
 use super::fixture::{
-    SESSION, THREAD, WORKSPACE, append, at, create, creation, document, message, positions, row, with_status,
+    SESSION, THREAD, WORKSPACE, append, at, create, creation, document, join, message, positions, row, with_status,
 };
 use crate::{Append, Change, Document, Error, Kind, Lease, Read, Store};
 
@@ -54,8 +54,29 @@ pub(super) async fn a_writer_that_has_not_seen_the_head_is_refused(store: &dyn S
     assert_eq!(absent, Err(Error::NotFound), "there is nothing to append to");
 }
 
+pub(super) async fn rows_that_are_numbered_wrong_are_refused(store: &dyn Store) {
+    create(store, SESSION).await;
+    let law = "rows are numbered from the head on";
+    for numbers in [vec![0], vec![1], vec![3], vec![1, 2], vec![2, 2], vec![2, 4]] {
+        let rows = numbers.iter().copied().map(message).collect();
+        let file = Change::Insert(document(Kind::File, "file_1"));
+        let refused = store.append(Append { changes: vec![file], ..append(SESSION, 1, rows) }).await;
+        assert!(matches!(refused, Err(Error::Failed(_))), "{law}: {numbers:?} after row 1 gave {refused:?}");
+    }
+    assert_eq!(positions(store, SESSION).await, [1], "{law}: there is a row");
+    assert_eq!(store.head(SESSION).await.unwrap().head, 1, "{law}: the header has changed");
+    assert_eq!(store.get(WORKSPACE, Kind::File, "file_1").await, Err(Error::NotFound), "{law}: there is a document");
+
+    let other = SessionId::from_bits(5);
+    let refused = store.create_session(WORKSPACE, Append { rows: vec![message(2)].into(), ..creation(other) }).await;
+    assert!(matches!(refused, Err(Error::Failed(_))), "{law}, and from 1 at first: {refused:?}");
+    assert_eq!(store.head(other).await, Err(Error::NotFound), "{law}, and from 1 at first: there is a header");
+    assert!(positions(store, other).await.is_empty(), "{law}, and from 1 at first: there is a row");
+}
+
 pub(super) async fn an_append_and_its_changes_are_written_together_or_not_at_all(store: &dyn Store) {
     create(store, SESSION).await;
+    join(store, &["brain"]).await;
     let file = document(Kind::File, "file_1");
     let absent = Document { version: 2, ..document(Kind::File, "file_2") };
     let refused = Append {
@@ -106,6 +127,18 @@ pub(super) async fn the_header_tells_of_the_last_append(store: &dyn Store) {
     assert_eq!(head.summary, summary, "the summary is the last append's");
     let listed = store.get(WORKSPACE, Kind::Session, &SESSION.to_string()).await.unwrap();
     assert_eq!(listed.summary, Some(summary), "the document comes with the same summary");
+}
+
+pub(super) async fn heads_are_told_of_the_sessions_that_exist(store: &dyn Store) {
+    let (other, absent) = (SessionId::from_bits(5), SessionId::from_bits(99));
+    create(store, SESSION).await;
+    create(store, other).await;
+    store.append(append(SESSION, 1, vec![message(2), message(3)])).await.unwrap();
+    let mut heads = store.heads(vec![other, absent, SESSION]).await.unwrap();
+    heads.sort();
+    assert_eq!(heads, [(SESSION, 3), (other, 1)], "the heads of those that were asked for and exist");
+    assert_eq!(store.heads(vec![other]).await.unwrap(), [(other, 1)], "no others than were asked for");
+    assert!(store.heads(Vec::new()).await.unwrap().is_empty(), "none if none were asked for");
 }
 
 pub(super) async fn a_session_is_made_once_and_whole(store: &dyn Store) {

@@ -5,7 +5,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use super::fixture::{ELSEWHERE, WORKSPACE};
-use crate::{BlobId, Error, Rng, Store, SystemRng};
+use crate::{BlobId, Blobs, Error, Rng, Store, SystemRng};
 
 /// The digests of `abc` and of no bytes at all, as the standard has them.
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -65,7 +65,7 @@ pub(super) async fn a_blob_is_copied_to_a_file(store: &dyn Store) {
     let (id, _) = store.put(WORKSPACE, chunks(b"abc", 3)).await.unwrap();
     let file = |name: &str| std::env::temp_dir().join(format!("stead-{name}-{:032x}", SystemRng.bits()));
     let path = file("blob");
-    store.export(WORKSPACE, &id, &path).await.expect("a blob can be copied to a file");
+    Blobs::export(store, WORKSPACE, &id, &path).await.expect("a blob can be copied to a file");
     let copied = std::fs::read(&path);
     // Before the assertion, so that nothing stays behind if it fails.
     let removed = std::fs::remove_file(&path);
@@ -73,6 +73,6 @@ pub(super) async fn a_blob_is_copied_to_a_file(store: &dyn Store) {
     removed.unwrap();
 
     let path = file("absent");
-    assert!(store.export(ELSEWHERE, &id, &path).await.is_err(), "a blob of another workspace is not copied");
+    assert!(Blobs::export(store, ELSEWHERE, &id, &path).await.is_err(), "a blob of another workspace is not copied");
     assert!(!path.exists(), "what is not copied leaves no file");
 }

@@ -4,11 +4,12 @@ use futures::future::join_all;
 use session::Stored;
 use wire::{EventId, SessionId};
 
-use super::fixture::{append, create, document, message};
-use crate::{Append, Change, Document, Error, Kind, Store};
+use super::fixture::{LONG, QUEUE, SESSION, WORKSPACE, answer, append, claim, create, document, item, join, message};
+use crate::{Append, Appended, Change, Document, Error, Kind, Store};
 
-const SESSIONS: u64 = 10;
-const WRITERS: u64 = 20;
+/// Few, because each of the writers of a session tries again for each of the others.
+const SESSIONS: u64 = 4;
+const WRITERS: u64 = 8;
 
 /// One writer in each session names a document that is not there, and is refused for it.
 const REFUSED: u64 = 7;
@@ -66,4 +67,40 @@ pub(super) async fn appends_succeed_or_conflict_alone(store: &dyn Store) {
             }
         }
     }
+}
+
+pub(super) async fn one_of_many_claims_succeeds(store: &dyn Store) {
+    let owners = ["one", "other", "heir"];
+    create(store, SESSION).await;
+    join(store, &owners).await;
+    let outcomes = join_all(owners.map(|owner| store.append(claim(SESSION, 1, owner)))).await;
+    let law = "a free lease that many claim at once has one owner, and the others are told so";
+    let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|outcome| outcome.is_ok());
+    assert_eq!(won, [Ok(Appended { head: 1, epoch: 1 })], "{law}");
+    assert_eq!(lost, [Err(Error::Fenced { epoch: 1 }), Err(Error::Fenced { epoch: 1 })], "{law}");
+}
+
+pub(super) async fn one_of_many_equal_requests_is_answered(store: &dyn Store) {
+    let bodies = ["first", "second", "third"];
+    let remember = |body| store.apply(vec![Change::Remember(answer("name", body, 1))]);
+    let outcomes = join_all(bodies.map(remember)).await;
+    let law = "of answers to one request at once, one is remembered, and the others are told so";
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{law}: {outcomes:?}");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Error::Exists)).count(), 2, "{law}: {outcomes:?}");
+    let remembered = store.answer(WORKSPACE, "name").await.unwrap().map(|answer| answer.body);
+    let accepted = outcomes.iter().position(|outcome| outcome.is_ok()).map(|index| bodies[index].to_owned());
+    assert_eq!(remembered, accepted, "the answer that is remembered is the one that was accepted");
+}
+
+pub(super) async fn an_item_is_given_to_one_of_many_takers(store: &dyn Store) {
+    let ids: Vec<String> = (0..6).map(|number| format!("item_{number}")).collect();
+    let items = ids.iter().map(|id| Change::Enqueue(item(id, 1)));
+    store.apply(items.collect()).await.unwrap();
+    let takers = [3, 3, 3].map(|limit| store.take(QUEUE, limit, LONG));
+    let mut taken: Vec<_> = join_all(takers).await.into_iter().flat_map(|taken| taken.unwrap()).collect();
+    // Takers may step aside for each other: what they left is there for the next.
+    taken.extend(store.take(QUEUE, 9, LONG).await.unwrap());
+    let mut given: Vec<String> = taken.into_iter().map(|taken| taken.item.id).collect();
+    given.sort();
+    assert_eq!(given, ids, "each item is given to one taker");
 }

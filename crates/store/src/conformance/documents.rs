@@ -135,4 +135,9 @@ pub(super) async fn settings_are_kept(store: &dyn Store) {
         assert_eq!(store.setting("key").await, Ok(Some(value.to_owned())), "a setting is what it was last set to");
     }
     assert_eq!(store.setting("other").await, Ok(None), "settings are apart");
+    for value in ["mine", "yours"] {
+        assert_eq!(store.settle("once", value).await.as_deref(), Ok("mine"), "what is settled first stays");
+    }
+    assert_eq!(store.setting("once").await.unwrap().as_deref(), Some("mine"));
+    assert_eq!(store.settle("key", "third").await.as_deref(), Ok("second"), "what is set is settled");
 }

@@ -2,23 +2,12 @@
 
 use wire::SessionId;
 
-use super::fixture::{SESSION, append, create, message, positions};
+use super::fixture::{SESSION, append, claim, create, hold, join, message, positions, release};
 use crate::{Append, Appended, Error, Lease, Store};
-
-fn claim(session: SessionId, head: u64, owner: &str) -> Append {
-    Append { lease: Lease::Claim { owner: owner.into() }, runnable: true, ..append(session, head, Vec::new()) }
-}
-
-fn hold(head: u64, epoch: u64) -> Append {
-    Append { lease: Lease::Hold { epoch }, runnable: true, ..append(SESSION, head, vec![message(head + 1)]) }
-}
-
-fn release(head: u64, epoch: u64) -> Append {
-    Append { lease: Lease::Release { epoch }, ..append(SESSION, head, vec![message(head + 1)]) }
-}
 
 pub(super) async fn a_lease_has_one_owner(store: &dyn Store) {
     create(store, SESSION).await;
+    join(store, &["one", "other"]).await;
     let claimed = store.append(claim(SESSION, 1, "one")).await;
     assert_eq!(claimed, Ok(Appended { head: 1, epoch: 1 }), "a claim raises the epoch by one");
     let refused = store.append(claim(SESSION, 1, "other")).await;
@@ -34,6 +23,7 @@ pub(super) async fn a_lease_has_one_owner(store: &dyn Store) {
 
 pub(super) async fn only_the_epoch_that_has_the_lease_may_hold_or_release(store: &dyn Store) {
     create(store, SESSION).await;
+    join(store, &["one"]).await;
     for unclaimed in [hold(1, 0), release(1, 0)] {
         assert_eq!(store.append(unclaimed).await, Err(Error::Fenced { epoch: 0 }), "a lease nobody has is not held");
     }
@@ -58,6 +48,7 @@ pub(super) async fn only_the_epoch_that_has_the_lease_may_hold_or_release(store:
 
 pub(super) async fn being_fenced_comes_before_the_conflict(store: &dyn Store) {
     create(store, SESSION).await;
+    join(store, &["one", "other"]).await;
     store.append(claim(SESSION, 1, "one")).await.unwrap();
     store.append(hold(1, 1)).await.unwrap();
     let law = "whoever is fenced is told so, not to fold and try again";
@@ -66,25 +57,6 @@ pub(super) async fn being_fenced_comes_before_the_conflict(store: &dyn Store) {
     let late = "a writer that has the lease and an old head conflicts, and keeps the lease";
     assert_eq!(store.append(release(1, 1)).await, Err(Error::Conflict { head: 2 }), "{late}");
     store.append(hold(2, 1)).await.expect(late);
-}
-
-pub(super) async fn the_epoch_rises_with_the_claim_after_a_reclaim(store: &dyn Store) {
-    let (other, free) = (SessionId::from_bits(5), SessionId::from_bits(6));
-    for session in [SESSION, other, free] {
-        create(store, session).await;
-    }
-    store.append(claim(SESSION, 1, "dead")).await.unwrap();
-    store.append(claim(other, 1, "dead")).await.unwrap();
-    assert_eq!(store.reclaim().await, Ok(2), "reclaim ends the leases of the dead, and says how many");
-    assert_eq!(store.reclaim().await, Ok(0), "reclaim ends a lease once");
-    assert_eq!(
-        store.append(hold(1, 1)).await,
-        Err(Error::Fenced { epoch: 1 }),
-        "a lease that was reclaimed is not held"
-    );
-    let claimed = store.append(claim(SESSION, 1, "heir")).await;
-    assert_eq!(claimed, Ok(Appended { head: 1, epoch: 2 }), "the next claim raises the epoch");
-    assert_eq!(store.append(hold(1, 1)).await, Err(Error::Fenced { epoch: 2 }), "the dead are fenced by their heir");
 }
 
 pub(super) async fn only_sessions_with_work_and_a_free_lease_are_runnable(store: &dyn Store) {
@@ -97,6 +69,7 @@ pub(super) async fn only_sessions_with_work_and_a_free_lease_are_runnable(store:
         let work = Append { runnable: true, ..append(*session, 1, vec![message(2)]) };
         store.append(work).await.unwrap();
     }
+    join(store, &["brain"]).await;
     store.append(claim(*claimed, 2, "brain")).await.unwrap();
     let mut runnable = store.runnable(9).await.unwrap();
     runnable.sort();

@@ -14,7 +14,7 @@ use crate::{BlobId, Blobs, Error, Result};
 
 impl Volatile {
     fn blob(&self, workspace: WorkspaceId, id: &BlobId) -> Result<Bytes> {
-        self.memory.lock().blobs.get(&(workspace, id.clone())).cloned().ok_or(Error::NotFound)
+        self.memory.lock().blobs.get(&(workspace, id.0.clone())).cloned().ok_or(Error::NotFound)
     }
 }
 
@@ -32,7 +32,7 @@ impl Blobs for Volatile {
         let whole = whole.freeze();
         let id = BlobId(Sha256::digest(&whole).iter().map(|byte| format!("{byte:02x}")).collect());
         let size = whole.len() as u64;
-        self.memory.lock().blobs.insert((workspace, id.clone()), whole);
+        self.memory.lock().blobs.insert((workspace, id.0.clone()), whole);
         Ok((id, size))
     }
 

@@ -7,27 +7,14 @@ use serde_json::Value;
 use wire::{Timestamp, WorkspaceId};
 
 use super::{Volatile, failed};
-use crate::{Catalog, Change, Document, Error, Filter, Kind, Listed, Order, Query, Result};
+use crate::{Answer, Catalog, Change, Document, Error, Filter, Kind, Listed, Order, Query, Result};
 
 #[derive(Clone, Default)]
 pub(super) struct Documents(BTreeMap<(WorkspaceId, Kind, String), Document>);
 
 impl Documents {
-    /// All of the changes or none: they are made to a copy, which takes the documents' place if no change is refused.
-    pub(super) fn apply(&mut self, changes: Vec<Change>) -> Result<()> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let mut copy = self.clone();
-        for change in changes {
-            match change {
-                Change::Insert(document) => copy.insert(document)?,
-                Change::Update(document) => copy.update(document)?,
-                Change::Delete { workspace, kind, id } => copy.delete(workspace, kind, id)?,
-            }
-        }
-        *self = copy;
-        Ok(())
+    pub(super) fn all(&self) -> impl Iterator<Item = &Document> {
+        self.0.values()
     }
 
     /// Removes a session's document and its files'.
@@ -39,7 +26,7 @@ impl Documents {
         });
     }
 
-    fn insert(&mut self, document: Document) -> Result<()> {
+    pub(super) fn insert(&mut self, document: Document) -> Result<()> {
         let key = key(&document);
         if self.0.contains_key(&key) {
             return Err(failed(format!("the {} {} exists", document.kind.name(), document.id)));
@@ -48,7 +35,7 @@ impl Documents {
         Ok(())
     }
 
-    fn update(&mut self, document: Document) -> Result<()> {
+    pub(super) fn update(&mut self, document: Document) -> Result<()> {
         let stored = self.0.get_mut(&key(&document)).ok_or(Error::NotFound)?;
         if document.version != stored.version + 1 {
             return Err(Error::Stale { version: stored.version });
@@ -58,7 +45,7 @@ impl Documents {
         Ok(())
     }
 
-    fn delete(&mut self, workspace: WorkspaceId, kind: Kind, id: String) -> Result<()> {
+    pub(super) fn delete(&mut self, workspace: WorkspaceId, kind: Kind, id: String) -> Result<()> {
         let refers = |other: &Document| other.workspace == workspace && other.refers.as_ref() == Some(&id);
         if self.0.values().any(refers) {
             return Err(Error::InUse);
@@ -81,16 +68,11 @@ fn place(listed: &Listed) -> (Timestamp, &str) {
 
 fn is_wanted(listed: &Listed, filter: &Filter) -> bool {
     let Listed { document, summary } = listed;
-    let is_version = |version: u64| {
-        let body: Option<Value> = serde_json::from_str(&document.body).ok();
-        body.is_some_and(|body| body["agent"]["version"] == version)
-    };
     let has_status = || summary.is_some_and(|summary| filter.statuses.contains(&summary.status));
     (filter.parent.is_none() || filter.parent == document.parent)
         && (filter.include_archived || document.archived_at.is_none())
         && filter.created_from.is_none_or(|from| document.created_at >= from)
         && filter.created_to.is_none_or(|to| document.created_at <= to)
-        && filter.agent_version.is_none_or(is_version)
         && filter.agent_version.is_none_or(|version| agent_version(document) == Some(version))
         && (filter.statuses.is_empty() || has_status())
 }
@@ -104,18 +86,18 @@ fn agent_version(document: &Document) -> Option<u64> {
 #[async_trait]
 impl Catalog for Volatile {
     async fn apply(&self, changes: Vec<Change>) -> Result<()> {
-        self.memory.lock().documents.apply(changes)
+        self.memory.lock().kept.apply(changes)
     }
 
     async fn get(&self, workspace: WorkspaceId, kind: Kind, id: &str) -> Result<Listed> {
         let memory = self.memory.lock();
-        let document = memory.documents.0.get(&(workspace, kind, id.to_owned())).ok_or(Error::NotFound)?;
+        let document = memory.kept.documents.0.get(&(workspace, kind, id.to_owned())).ok_or(Error::NotFound)?;
         Ok(memory.listed(document))
     }
 
     async fn query(&self, query: Query) -> Result<Vec<Listed>> {
         let memory = self.memory.lock();
-        let documents = memory.documents.0.values();
+        let documents = memory.kept.documents.0.values();
         let of_kind = documents.filter(|document| document.workspace == query.workspace && document.kind == query.kind);
         let mut found: Vec<Listed> = of_kind.map(|document| memory.listed(document)).collect();
         found.retain(|listed| is_wanted(listed, &query.filter));
@@ -141,5 +123,18 @@ impl Catalog for Volatile {
     async fn set(&self, name: &str, value: &str) -> Result<()> {
         self.memory.lock().settings.insert(name.to_owned(), value.to_owned());
         Ok(())
+    }
+
+    async fn settle(&self, name: &str, value: &str) -> Result<String> {
+        let mut memory = self.memory.lock();
+        Ok(memory.settings.entry(name.to_owned()).or_insert_with(|| value.to_owned()).clone())
+    }
+
+    async fn answer(&self, workspace: WorkspaceId, name: &str) -> Result<Option<Answer>> {
+        Ok(self.memory.lock().kept.answers.find(workspace, name).cloned())
+    }
+
+    async fn forget_answers(&self, now: Timestamp) -> Result<u64> {
+        Ok(self.memory.lock().kept.answers.forget(now))
     }
 }

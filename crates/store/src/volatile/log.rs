@@ -7,32 +7,39 @@ use session::{Stored, Summary, Visibility};
 use wire::{SessionId, Timestamp, WorkspaceId};
 
 use super::{Memory, Volatile, failed};
-use crate::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Shown};
+use crate::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Shown, Snapshot};
 
+#[derive(Clone)]
 pub(super) struct Log {
-    workspace: WorkspaceId,
-    rows: Vec<Stored>,
-    epoch: u64,
-    /// Who has the lease, if anyone.
-    owner: Option<String>,
-    summary: Summary,
-    runnable: bool,
+    pub(super) workspace: WorkspaceId,
+    pub(super) rows: Vec<Stored>,
+    pub(super) epoch: u64,
+    /// The node that has the lease, if any.
+    pub(super) owner: Option<String>,
+    pub(super) summary: Summary,
+    pub(super) runnable: bool,
     /// Per key, the position up to which its clients have seen the inputs.
-    covered: BTreeMap<String, u64>,
+    pub(super) covered: BTreeMap<String, u64>,
+    snapshot: Option<Snapshot>,
 }
 
 impl Log {
-    fn new(workspace: WorkspaceId, append: Append) -> Self {
-        let Append { rows, summary, runnable, .. } = append;
-        Self { workspace, rows: rows.to_vec(), epoch: 0, owner: None, summary, runnable, covered: BTreeMap::new() }
+    /// Without rows.
+    pub(super) fn new(workspace: WorkspaceId, summary: Summary, runnable: bool) -> Self {
+        Self {
+            workspace,
+            rows: Vec::new(),
+            epoch: 0,
+            owner: None,
+            summary,
+            runnable,
+            covered: BTreeMap::new(),
+            snapshot: None,
+        }
     }
 
-    fn head(&self) -> u64 {
+    pub(super) fn head(&self) -> u64 {
         self.rows.len() as u64
-    }
-
-    pub(super) fn summary(&self) -> Summary {
-        self.summary
     }
 
     fn row(&self, position: u64) -> Option<&Stored> {
@@ -41,15 +48,14 @@ impl Log {
     }
 
     /// The epoch and the owner after an append with this lease.
-    fn lease(&self, lease: &Lease) -> Result<(u64, Option<String>)> {
-        let is_ours = |epoch: u64| epoch == self.epoch && self.owner.is_some();
+    fn lease(&self, lease: &Lease, lives: impl Fn(&str) -> bool) -> Result<(u64, Option<String>)> {
+        let is_held = |epoch: u64| epoch == self.epoch && self.owner.as_deref().is_some_and(&lives);
+        let is_free_for = |claimant: &String| self.owner.as_ref().is_none_or(|owner| owner == claimant);
         match lease {
             Lease::None => Ok((self.epoch, self.owner.clone())),
-            Lease::Claim { owner } if self.owner.is_none() || self.owner.as_ref() == Some(owner) => {
-                Ok((self.epoch + 1, Some(owner.clone())))
-            }
-            Lease::Hold { epoch } if is_ours(*epoch) => Ok((self.epoch, self.owner.clone())),
-            Lease::Release { epoch } if is_ours(*epoch) => Ok((self.epoch, None)),
+            Lease::Claim { owner } if is_free_for(owner) && lives(owner) => Ok((self.epoch + 1, Some(owner.clone()))),
+            Lease::Hold { epoch } if is_held(*epoch) => Ok((self.epoch, self.owner.clone())),
+            Lease::Release { epoch } if is_held(*epoch) => Ok((self.epoch, None)),
             Lease::Claim { .. } | Lease::Hold { .. } | Lease::Release { .. } => {
                 Err(Error::Fenced { epoch: self.epoch })
             }
@@ -93,9 +99,8 @@ fn is_wanted(page: &Page, read: &Read) -> bool {
         && read.after.is_none_or(beyond)
 }
 
-fn check_numbers(append: &Append) -> Result<()> {
-    let numbers = append.expected_head + 1..;
-    match append.rows.iter().zip(numbers).find(|(row, number)| row.position != *number) {
+fn check_numbers(head: u64, rows: &[Stored]) -> Result<()> {
+    match rows.iter().zip(head + 1..).find(|(row, number)| row.position != *number) {
         Some((row, number)) => Err(failed(format!("the row for position {number} says {}", row.position))),
         None => Ok(()),
     }
@@ -103,30 +108,32 @@ fn check_numbers(append: &Append) -> Result<()> {
 
 #[async_trait]
 impl SessionLog for Volatile {
-    async fn create_session(&self, workspace: WorkspaceId, mut append: Append) -> Result<Appended> {
+    async fn create_session(&self, workspace: WorkspaceId, append: Append) -> Result<Appended> {
         let mut memory = self.memory.lock();
         if memory.logs.contains_key(&append.session) {
             return Err(failed(format!("the session {} exists", append.session)));
         }
-        check_numbers(&append)?;
-        memory.documents.apply(std::mem::take(&mut append.changes))?;
-        let session = append.session;
-        let log = Log::new(workspace, append);
+        check_numbers(0, &append.rows)?;
+        memory.kept.apply(append.changes)?;
+        // From here on nothing is refused.
+        let mut log = Log::new(workspace, append.summary, append.runnable);
+        log.rows.extend(append.rows.iter().cloned());
         let appended = Appended { head: log.head(), epoch: log.epoch };
-        memory.logs.insert(session, log);
+        memory.logs.insert(append.session, log);
         Ok(appended)
     }
 
     async fn append(&self, append: Append) -> Result<Appended> {
         let mut memory = self.memory.lock();
-        let Memory { documents, logs, .. } = &mut *memory;
+        let now = self.clock.now();
+        let Memory { kept, logs, nodes, .. } = &mut *memory;
         let log = logs.get_mut(&append.session).ok_or(Error::NotFound)?;
-        let (epoch, owner) = log.lease(&append.lease)?;
+        let (epoch, owner) = log.lease(&append.lease, |node| nodes.lives(node, now))?;
         if append.expected_head != log.head() {
             return Err(Error::Conflict { head: log.head() });
         }
-        check_numbers(&append)?;
-        documents.apply(append.changes)?;
+        check_numbers(log.head(), &append.rows)?;
+        kept.apply(append.changes)?;
         // From here on nothing is refused.
         log.rows.extend(append.rows.iter().cloned());
         log.epoch = epoch;
@@ -161,17 +168,30 @@ impl SessionLog for Volatile {
         Ok(SessionHead { workspace, head: log.head(), epoch, summary, runnable })
     }
 
+    async fn heads(&self, sessions: Vec<SessionId>) -> Result<Vec<(SessionId, u64)>> {
+        let memory = self.memory.lock();
+        let found = sessions.into_iter().filter_map(|session| Some((session, memory.logs.get(&session)?.head())));
+        Ok(found.collect())
+    }
+
+    async fn snapshot(&self, session: SessionId) -> Result<Option<Snapshot>> {
+        let memory = self.memory.lock();
+        Ok(memory.logs.get(&session).and_then(|log| log.snapshot.clone()))
+    }
+
+    async fn keep_snapshot(&self, session: SessionId, snapshot: Snapshot) -> Result<()> {
+        let mut memory = self.memory.lock();
+        let Some(log) = memory.logs.get_mut(&session) else { return Ok(()) };
+        if log.snapshot.as_ref().is_none_or(|kept| snapshot.position >= kept.position) {
+            log.snapshot = Some(snapshot);
+        }
+        Ok(())
+    }
+
     async fn runnable(&self, limit: usize) -> Result<Vec<SessionId>> {
         let memory = self.memory.lock();
         let free = memory.logs.iter().filter(|(_, log)| log.runnable && log.owner.is_none());
         Ok(free.map(|(session, _)| *session).take(limit).collect())
-    }
-
-    /// No other process reaches this memory, so that whoever asks has outlived all owners.
-    async fn reclaim(&self) -> Result<u64> {
-        let mut memory = self.memory.lock();
-        let ended = memory.logs.values_mut().filter_map(|log| log.owner.take());
-        Ok(ended.count() as u64)
     }
 
     async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()> {
@@ -209,7 +229,7 @@ impl SessionLog for Volatile {
             return Err(Error::InUse);
         }
         memory.logs.remove(&session);
-        memory.documents.forget_session(workspace, &session.to_string());
+        memory.kept.documents.forget_session(workspace, &session.to_string());
         Ok(())
     }
 }

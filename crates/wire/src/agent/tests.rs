@@ -43,8 +43,27 @@ fn a_config_takes_what_it_leaves_out_from_the_default() {
 }
 
 #[test]
+fn calls_may_be_judged_one_by_one() {
+    let made = create(json!({"tools": [{
+        "type": "agent_toolset_20260401",
+        "default_config": {"permission_policy": {"type": "auto"}},
+        "configs": [{"name": "read", "permission_policy": {"type": "always_allow"}}, {"name": "bash"}],
+    }]}))
+    .unwrap();
+    let Tool::Toolset { default_config, configs } = &made.definition.tools[0] else { panic!() };
+    assert_eq!(default_config.permission_policy, Policy::Auto);
+    let policies: Vec<_> = configs.iter().map(|config| config.permission_policy).collect();
+    assert_eq!(policies, [Policy::AlwaysAllow, Policy::Auto]);
+    assert_eq!(serde_json::to_value(Policy::Auto).unwrap(), json!({"type": "auto"}));
+}
+
+#[test]
 fn refusals_name_the_field() {
     let schema = json!({"type": "object"});
+    let under = |policy: &str| {
+        let config = json!({"permission_policy": {"type": policy}});
+        json!({"tools": [{"type": "agent_toolset_20260401", "default_config": config}]})
+    };
     let custom =
         |name: &str| json!({"tools": [{"type": "custom", "name": name, "description": "d", "input_schema": schema}]});
     let cases = [
@@ -56,6 +75,11 @@ fn refusals_name_the_field() {
         (
             json!({"tools": [{"type": "agent_toolset_20260401", "configs": [{"name": "bsh"}]}]}),
             "tools.0.configs.0.name: Unknown tool",
+        ),
+        (under("ask"), "tools.0.default_config.permission_policy.type: Input should be 'always_allow'"),
+        (
+            json!({"tools": [{"type": "agent_toolset_20260401"}, {"type": "agent_toolset_20260401"}]}),
+            "tools.1: agent_toolset_20260401 is there twice",
         ),
         (custom("bash"), "tools.0.name: This name is reserved"),
         (custom("mcp__x"), "tools.0.name: This name is reserved"),

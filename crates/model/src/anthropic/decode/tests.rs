@@ -153,6 +153,12 @@ fn an_error_in_the_stream_ends_it() {
 }
 
 #[test]
+fn a_conversation_that_is_too_long_can_be_refused_in_the_stream() {
+    let error = r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 > 8"}}"#;
+    assert!(matches!(played(&[START, error]).error, Some(Error::TooLong(message)) if message.contains("9 > 8")));
+}
+
+#[test]
 fn a_stream_without_message_stop_is_a_broken_connection() {
     let played = played(&[START, &ended("end_turn")]);
     assert!(matches!(played.error, Some(Error::Connection(_))));

@@ -1,10 +1,14 @@
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::body;
 use crate::{
-    Block, Effort, Request,
-    testing::{assistant, raw, request, text, tool_result, tool_use, user},
+    Block, Effort, Message, Request,
+    testing::{assistant, raw, request, system, text, tool_result, tool_use, user},
 };
+
+const MARK: &str = r#","cache_control":{"type":"ephemeral"}"#;
 
 fn sent(request: &Request) -> Value {
     serde_json::from_slice(&body(request).unwrap()).unwrap()
@@ -37,7 +41,9 @@ fn a_tool_call_and_its_result_keep_their_shape() {
     assert_eq!(
         sent["messages"],
         json!([
-            {"role": "user", "content": [{"type": "text", "text": "Go"}]},
+            {"role": "user", "content": [
+                {"type": "text", "text": "Go", "cache_control": {"type": "ephemeral"}},
+            ]},
             {"role": "assistant", "content": [
                 {"type": "text", "text": "I look."},
                 {"type": "tool_use", "id": "toolu_1", "name": "bash", "input": {"command": "ls"}},
@@ -93,4 +99,82 @@ fn effort_is_sent_when_it_is_given() {
     let mut request = request(vec![user(vec![text("Go")])]);
     request.effort = Some(Effort::Xhigh);
     assert_eq!(sent(&request)["output_config"], json!({"effort": "xhigh"}));
+}
+
+#[test]
+fn a_system_message_stands_where_it_was_said_and_carries_the_newest_mark() {
+    let sent = sent(&request(vec![
+        user(vec![text("Go")]),
+        system(vec![text("Be brief.")]),
+        assistant(vec![text("Done")]),
+        user(vec![text("On")]),
+        system(vec![text("Be briefer.")]),
+    ]));
+    let mark = json!({"type": "ephemeral"});
+    assert_eq!(
+        sent["messages"],
+        json!([
+            {"role": "user", "content": [{"type": "text", "text": "Go"}]},
+            {"role": "system", "content": [{"type": "text", "text": "Be brief.", "cache_control": mark}]},
+            {"role": "assistant", "content": [{"type": "text", "text": "Done"}]},
+            {"role": "user", "content": [{"type": "text", "text": "On"}]},
+            {"role": "system", "content": [{"type": "text", "text": "Be briefer.", "cache_control": mark}]},
+        ])
+    );
+}
+
+/// A conversation with whatever can stand at the end of an input.
+fn long() -> Vec<Arc<Message>> {
+    let image = r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}"#;
+    vec![
+        user(vec![text("Look"), Block::Media(raw(image))]),
+        assistant(vec![tool_use("a", "bash", json!({})), tool_use("b", "bash", json!({"z": 1, "a": 2.50}))]),
+        user(vec![tool_result("a", vec![text("x")], false), tool_result("b", vec![Block::Media(raw(image))], true)]),
+        assistant(vec![text("Done")]),
+        user(vec![text("Again")]),
+        system(vec![text("Be brief.")]),
+        assistant(vec![Block::Opaque { provider: "anthropic", raw: raw(r#"{"type":"thinking" }"#) }, text("So")]),
+        user(vec![text("And?"), text("Well?")]),
+    ]
+}
+
+/// The bodies of the requests that such a conversation took, in order.
+fn bodies() -> Vec<String> {
+    let messages = long();
+    let asked = (1..=messages.len()).filter(|count| messages.get(*count).is_none_or(|next| !is_input(next)));
+    let asked = asked.filter(|count| is_input(&messages[count - 1]));
+    asked.map(|count| String::from_utf8(body(&request(messages[..count].to_vec())).unwrap()).unwrap()).collect()
+}
+
+fn is_input(message: &Message) -> bool {
+    message.role != crate::Role::Assistant
+}
+
+#[test]
+fn no_request_carries_more_than_four_marks() {
+    let counts: Vec<_> = bodies().iter().map(|body| body.matches(MARK).count()).collect();
+    assert_eq!(counts, [3, 4, 4, 4]);
+}
+
+#[test]
+fn up_to_every_mark_the_next_request_says_the_same() {
+    let bodies = bodies();
+    for pair in bodies.windows(2) {
+        let next = pair[1].replace(MARK, "");
+        for (mark, _) in pair[0].match_indices(MARK) {
+            let before = pair[0][..mark].replace(MARK, "");
+            assert!(next.starts_with(&before), "{before}\nis not how this begins:\n{next}");
+        }
+    }
+}
+
+#[test]
+fn the_newest_mark_of_a_request_is_the_second_newest_of_the_next() {
+    let place = |body: &str, from_the_end: usize| {
+        let (mark, _) = body.rmatch_indices(MARK).nth(from_the_end).unwrap();
+        body[..mark].replace(MARK, "")
+    };
+    for pair in bodies().windows(2) {
+        assert_eq!(place(&pair[1], 1), place(&pair[0], 0));
+    }
 }

@@ -127,6 +127,8 @@ fn an_error_in_the_stream_ends_it() {
     assert!(matches!(limited.error, Some(Error::RateLimited { .. })));
     let flat = played(&[text, r#"{"object":"error","message":"bad","type":"BadRequestError","code":400}"#]);
     assert!(matches!(flat.error, Some(Error::Invalid(message)) if message == "bad"));
+    let long = r#"{"error":{"code":400,"message":"too many tokens","type":"exceed_context_size_error"}}"#;
+    assert!(matches!(played(&[long]).error, Some(Error::TooLong(_))));
     assert!(matches!(played(&["[DONE]"]).error, Some(Error::Malformed(_))));
 }
 

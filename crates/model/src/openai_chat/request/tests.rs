@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::body;
 use crate::{
     Block, Effort, Request,
-    testing::{assistant, raw, request, text, tool_result, tool_use, user},
+    testing::{assistant, raw, request, system, text, tool_result, tool_use, user},
 };
 
 const IMAGE: &str = r#"{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}"#;
@@ -88,6 +88,24 @@ fn a_call_without_text_has_null_content_and_an_empty_message_goes() {
     let sent = sent(&request(vec![assistant(vec![foreign]), assistant(vec![tool_use("call_1", "bash", json!({}))])]));
     assert_eq!(sent["messages"].as_array().map(Vec::len), Some(2));
     assert_eq!(sent["messages"][1]["content"], Value::Null);
+}
+
+#[test]
+fn a_system_message_stands_where_it_was_said() {
+    let sent = sent(&request(vec![
+        user(vec![tool_result("call_1", vec![text("a")], false), text("On")]),
+        system(vec![text("Be brief."), text("In German.")]),
+        system(vec![text("")]),
+    ]));
+    let messages = sent["messages"].as_array().unwrap();
+    assert_eq!(
+        messages[1..],
+        [
+            json!({"role": "tool", "tool_call_id": "call_1", "content": "a"}),
+            json!({"role": "user", "content": "On"}),
+            json!({"role": "system", "content": "Be brief.\n\nIn German."}),
+        ]
+    );
 }
 
 #[test]

@@ -101,5 +101,7 @@ fn failures_have_their_error() {
     assert!(matches!(played(&[CREATED, failed]).error, Some(Error::RateLimited { .. })));
     let error = r#"{"type":"error","code":"server_error","message":"oh"}"#;
     assert!(matches!(played(&[CREATED, error]).error, Some(Error::Server { status: 500, .. })));
+    let long = r#"{"type":"response.failed","response":{"error":{"code":"context_length_exceeded","message":"no"}}}"#;
+    assert!(matches!(played(&[CREATED, long]).error, Some(Error::TooLong(_))));
     assert!(matches!(played(&[CREATED, MESSAGE]).error, Some(Error::Connection(_))));
 }

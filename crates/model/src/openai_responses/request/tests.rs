@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::body;
 use crate::{
     Block, Effort, Request,
-    testing::{assistant, raw, request, text, tool_result, tool_use, user},
+    testing::{assistant, raw, request, system, text, tool_result, tool_use, user},
 };
 
 const REASONING: &str = r#"{"id":"rs_1", "type":"reasoning","summary":[],"encrypted_content":"gAAA+/="}"#;
@@ -74,4 +74,12 @@ fn reasoning_that_nothing_follows_is_left_out_and_so_is_everybody_elses() {
     ]));
     assert_eq!(sent["input"].as_array().map(Vec::len), Some(2));
     assert_eq!(sent["input"][1]["output"], "(no output)");
+}
+
+#[test]
+fn a_system_message_is_an_item_where_it_was_said() {
+    let sent = sent(&request(vec![user(vec![text("On")]), system(vec![text("Be brief.")]), system(vec![text("")])]));
+    let input = sent["input"].as_array().unwrap();
+    let told = json!({"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]});
+    assert_eq!(input[1..], [told]);
 }

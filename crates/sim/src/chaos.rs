@@ -1,0 +1,57 @@
+//! What goes wrong, and when.
+
+use std::sync::Arc;
+
+use crate::dice::Dice;
+use crate::hands::Boxes;
+use crate::node::Node;
+use crate::time::{pass, spawn};
+
+/// Misfortunes in one run, one after the other.
+pub(crate) async fn rage(nodes: Arc<Vec<Node>>, boxes: Boxes, dice: Dice, misfortunes: u64) {
+    for _ in 0..misfortunes {
+        pass(dice.between(50, 12_000)).await;
+        let number = dice.below(nodes.len() as u64) as usize;
+        let Some(node) = nodes.get(number) else { return };
+        match dice.below(8) {
+            0 => node.kill(),
+            // Somewhere in the middle of its next steps.
+            1..3 => node.weather.light_fuse(dice.between(1, 40)),
+            3 => {
+                let nodes = nodes.clone();
+                spawn(async move {
+                    if let Some(node) = nodes.get(number) {
+                        node.stop().await;
+                    }
+                });
+            }
+            4 => node.weather.freeze(dice.between(500, 40_000)),
+            5 => {
+                let millis = dice.between(500, 30_000);
+                // One node, or all of them.
+                let all = dice.in_thousand(300);
+                nodes.iter().enumerate().filter(|(other, _)| all || *other == number).for_each(|(_, node)| {
+                    node.weather.silence(millis);
+                });
+            }
+            6 => boxes.kill_one(),
+            _ => node.clock.jump(i64::try_from(dice.below(7_200_000)).unwrap_or(0) - 3_600_000),
+        }
+    }
+}
+
+/// Brings a node back whenever it is down.
+pub(crate) async fn keep_up(nodes: Arc<Vec<Node>>, number: usize, dice: Dice) {
+    loop {
+        let Some(node) = nodes.get(number) else { return };
+        if node.brain().is_none() {
+            pass(dice.between(0, 8_000)).await;
+            node.start().await;
+        }
+        tokio::select! {
+            biased;
+            () = node.weather.dies.notified() => node.kill(),
+            () = pass(500) => {}
+        }
+    }
+}

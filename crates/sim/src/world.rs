@@ -1,0 +1,178 @@
+//! One run: a world from a seed, its faults, its end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sha2::{Digest, Sha256};
+use store::volatile::Volatile;
+use store::{Append, Change, Document, Kind, Lease, SessionLog};
+use tokio::time::Instant;
+use wire::agent::{AgentType, Snapshot};
+use wire::read::{Metadata, Read as _};
+use wire::{SessionId, ThreadId, Timestamp, WorkspaceId};
+
+use crate::chaos;
+use crate::check::Audit;
+use crate::client::Client;
+use crate::dice::Dice;
+use crate::hands::Boxes;
+use crate::node::{Common, Node};
+use crate::relay::Ears;
+use crate::time::{SimClock, spawn};
+use crate::weather::Weather;
+
+const WORKSPACE: WorkspaceId = WorkspaceId::from_bits(1);
+
+/// What came of one run.
+pub struct Outcome {
+    pub seed: u64,
+    /// What is wrong; empty if nothing.
+    pub faults: Vec<String>,
+    /// Of all rows of all sessions: the same seed gives the same.
+    pub digest: String,
+    pub rows: usize,
+    pub calls: usize,
+    pub acknowledged: usize,
+    pub minutes: u64,
+}
+
+/// Plays one seed to its end.
+pub fn run(seed: u64) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(play(seed)),
+        Err(error) => Outcome {
+            seed,
+            faults: vec![format!("there is no runtime: {error}")],
+            digest: String::new(),
+            rows: 0,
+            calls: 0,
+            acknowledged: 0,
+            minutes: 0,
+        },
+    }
+}
+
+async fn play(seed: u64) -> Outcome {
+    let dice = Dice::new(seed);
+    let start = Instant::now();
+    let rough = Arc::new(AtomicBool::new(true));
+    let audit = Arc::new(Audit::default());
+    let common = Common {
+        store: Arc::new(Volatile::new(Arc::new(SimClock::new(start)))),
+        boxes: Boxes::new(audit.clone(), dice.fork()),
+        audit,
+        ears: Ears::default(),
+    };
+    let nodes: Vec<Node> = (0..dice.between(1, 3) as usize)
+        .map(|number| {
+            let weather = Arc::new(Weather::new(dice.fork(), rough.clone()));
+            Node::new(number, common.clone(), Arc::new(SimClock::new(start)), weather, dice.fork())
+        })
+        .collect();
+    let nodes = Arc::new(nodes);
+    let mut clients = Vec::new();
+    for number in 0..dice.between(1, 6) {
+        let session = SessionId::from_bits(u128::from(number) + 1);
+        create(&common.store, session, &dice).await;
+        clients.push(Client { session, nodes: nodes.clone(), common: common.clone(), dice: dice.fork() });
+    }
+    for number in 0..nodes.len() {
+        spawn(chaos::keep_up(nodes.clone(), number, dice.fork()));
+    }
+    let rage = chaos::rage(nodes.clone(), common.boxes.clone(), dice.fork(), dice.between(5, 30));
+    let lives = futures::future::join_all(clients.iter().map(|client| client.live(client.dice.between(3, 25))));
+    futures::join!(rage, lives);
+    // The storm is over: from now on everything works, and everything must come to rest.
+    rough.store(false, Ordering::Relaxed);
+    let settled = futures::future::join_all(clients.iter().map(Client::settle)).await;
+    let sessions: Vec<SessionId> = clients.iter().map(|client| client.session).collect();
+    let mut faults = common.audit.faults(&common.store, &sessions).await;
+    let restless = sessions.iter().zip(settled).filter(|(_, settled)| !settled);
+    faults.extend(restless.map(|(session, _)| format!("{session} does not come to rest")));
+    let (digest, rows) = digest(&common.store, &sessions).await;
+    let (calls, acknowledged) = common.audit.totals();
+    nodes.iter().for_each(Node::kill);
+    Outcome { seed, faults, digest, rows, calls, acknowledged, minutes: start.elapsed().as_secs() / 60 }
+}
+
+async fn create(store: &Volatile, session: SessionId, dice: &Dice) {
+    let now = Timestamp::from_millis(0);
+    let budget = dice.in_thousand(300).then(|| session::Cost(dice.between(1, 3_000_000_000)));
+    let mut stamp = Setup { dice: dice.fork(), now };
+    let thread = ThreadId::from_bits(store::Rng::bits(dice));
+    // Without events of its own nothing of it can be refused.
+    let Ok((state, rows)) = session::create("agent", thread, budget, Vec::new(), &mut stamp) else { return };
+    let document = Document::new(WORKSPACE, Kind::Session, session, now, record(dice));
+    let append = Append {
+        session,
+        expected_head: 0,
+        lease: Lease::None,
+        rows: rows.iter().map(session::Row::store).collect(),
+        summary: state.summary(),
+        runnable: false,
+        changes: vec![Change::Insert(document)],
+    };
+    let _ = store.create_session(WORKSPACE, append).await;
+}
+
+/// The agent: some tools at once, some on request, some judged.
+fn record(dice: &Dice) -> String {
+    let policy = |dice: &Dice| match dice.below(4) {
+        0 => "always_ask",
+        1 => "auto",
+        _ => "always_allow",
+    };
+    let toolset = serde_json::json!({
+        "type": "agent_toolset_20260401",
+        "configs": [
+            {"name": "bash", "permission_policy": {"type": policy(dice)}},
+            {"name": "write", "permission_policy": {"type": policy(dice)}},
+        ],
+    });
+    let custom = serde_json::json!({
+        "type": "custom", "name": "ask_client", "description": "Asks the client", "input_schema": {"type": "object"},
+    });
+    let agent = serde_json::json!({"name": "agent", "model": "sim", "tools": [toolset, custom]});
+    let Ok(agent) = wire::agent::Create::read(agent, "") else { return String::new() };
+    let record = brain::SessionRecord {
+        title: None,
+        metadata: Metadata::default(),
+        agent: Snapshot {
+            r#type: AgentType::Agent,
+            id: wire::AgentId::from_bits(1),
+            version: 1,
+            definition: agent.definition,
+        },
+        environment_id: wire::EnvironmentId::from_bits(1),
+        resources: Vec::new(),
+    };
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+struct Setup {
+    dice: Dice,
+    now: Timestamp,
+}
+
+impl session::Stamp for Setup {
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn event_id(&mut self) -> wire::EventId {
+        wire::EventId::from_bits(store::Rng::bits(&self.dice))
+    }
+}
+
+async fn digest(store: &Volatile, sessions: &[SessionId]) -> (String, usize) {
+    let mut digest = Sha256::new();
+    let mut count = 0;
+    for session in sessions {
+        for row in store.rows(*session, 0, usize::MAX).await.unwrap_or_default() {
+            count += 1;
+            digest.update(serde_json::to_vec(&row).unwrap_or_default());
+        }
+    }
+    (digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), count)
+}

@@ -1,0 +1,73 @@
+//! What goes wrong with a database, in words that say what to do.
+
+use sqlx::Error as Sql;
+use store::Error;
+
+/// Why the store could not be opened. Never with the password in it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("STEAD_DATABASE_URL is not a PostgreSQL URL: {0}")]
+    Url(sqlx::Error),
+    #[error("the database at {place} cannot be reached: {reason}. Start it, or check STEAD_DATABASE_URL")]
+    Unreachable { place: String, reason: String },
+    #[error("the database at {place} refused: {reason}. Check user, password and database name in STEAD_DATABASE_URL")]
+    Refused { place: String, reason: String },
+    #[error("the database at {place} is read-only: point STEAD_DATABASE_URL at the primary")]
+    ReadOnly { place: String },
+    #[error(
+        "the database at {place} is of schema {found}, newer than the {known} of this version of Stead: use the version that wrote it, or a later one"
+    )]
+    Newer { place: String, found: i32, known: i32 },
+    #[error("the database at {place} could not be brought up to date: {reason}")]
+    Migration { place: String, reason: String },
+}
+
+pub(crate) fn opening(place: String, error: &Sql) -> OpenError {
+    let reason = reason(error);
+    match error {
+        Sql::Database(database) if database.code().is_some_and(|code| code.starts_with("28") || code == "3D000") => {
+            OpenError::Refused { place, reason }
+        }
+        _ => OpenError::Unreachable { place, reason },
+    }
+}
+
+/// One line, for people.
+pub(crate) fn reason(error: &Sql) -> String {
+    match error {
+        Sql::Database(database) => match database.code().as_deref() {
+            Some("25006") => "the database is read-only".into(),
+            Some("53100") => "the disk of the database is full".into(),
+            Some("53300") => "the database takes no more connections".into(),
+            Some("57014") => "the database took too long".into(),
+            Some("57P01" | "57P02" | "57P03") => "the database is shutting down or starting".into(),
+            _ => database.message().to_owned(),
+        },
+        Sql::PoolTimedOut => "the database does not answer, or all connections to it are busy".into(),
+        Sql::Io(error) => format!("the connection to the database broke: {error}"),
+        other => other.to_string(),
+    }
+}
+
+pub(crate) fn failed(error: Sql) -> Error {
+    Error::Failed(reason(&error))
+}
+
+/// Two transactions stood in each other's way, and nothing of this one was done: it may be tried again.
+pub(crate) fn is_contention(error: &Sql) -> bool {
+    matches!(error, Sql::Database(database) if matches!(database.code().as_deref(), Some("40P01" | "40001")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_says_so() {
+        let error = Sql::Io(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        assert!(reason(&error).starts_with("the connection to the database broke"));
+        assert!(
+            matches!(opening("db:5432".into(), &error), OpenError::Unreachable { place, .. } if place == "db:5432")
+        );
+    }
+}

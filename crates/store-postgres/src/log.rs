@@ -1,0 +1,324 @@
+//! The session log over the `sessions` and `log` tables.
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use session::{Stored, Visibility};
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::query::Query as Sql;
+use sqlx::{AssertSqlSafe, Postgres, Row};
+use store::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Snapshot};
+use wire::{SessionId, WorkspaceId};
+
+use crate::row::{STORED, cannot_be, number, parsed, signed, stored, summary, visibility_columns};
+use crate::{PostgresStore, catalog, failed, failure, list};
+
+/// The most bytes of rows that are read at once, give or take one row.
+const MOST_BYTES: usize = 8 << 20;
+
+/// How often a transaction that stood in another's way is tried.
+const ATTEMPTS: u32 = 5;
+
+const APPEND: &str = "SELECT code, new_head, new_epoch FROM stead_append(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+/// Rows as columns, for `unnest`.
+#[derive(Default)]
+pub(crate) struct Columns {
+    positions: Vec<i64>,
+    ids: Vec<String>,
+    threads: Vec<String>,
+    ats: Vec<i64>,
+    kinds: Vec<String>,
+    visibilities: Vec<i16>,
+    referred: Vec<Option<i64>>,
+    bodies: Vec<String>,
+    privates: Vec<String>,
+}
+
+impl Columns {
+    pub(crate) fn of<'a>(rows: impl IntoIterator<Item = &'a Stored>) -> Self {
+        let mut columns = Self::default();
+        for row in rows {
+            let (visibility, referred) = visibility_columns(row.visibility);
+            columns.positions.push(signed(row.position));
+            columns.ids.push(row.id.to_string());
+            columns.threads.push(row.thread.to_string());
+            columns.ats.push(row.at.millis());
+            columns.kinds.push(row.kind.clone());
+            columns.visibilities.push(visibility);
+            columns.referred.push(referred);
+            columns.bodies.push(row.body.to_string());
+            columns.privates.push(row.private.clone());
+        }
+        columns
+    }
+
+    pub(crate) fn bind<'q>(self, sql: Sql<'q, Postgres, PgArguments>) -> Sql<'q, Postgres, PgArguments> {
+        sql.bind(self.positions)
+            .bind(self.ids)
+            .bind(self.threads)
+            .bind(self.ats)
+            .bind(self.kinds)
+            .bind(self.visibilities)
+            .bind(self.referred)
+            .bind(self.bodies)
+            .bind(self.privates)
+    }
+}
+
+/// Rows that are not numbered as they follow each other are a defect of whoever made them.
+pub(crate) fn check_numbers(before: u64, rows: &[Stored]) -> Result<()> {
+    match rows.iter().zip(before + 1..).find(|(row, number)| row.position != *number) {
+        Some((row, number)) => Err(Error::Failed(format!("the row for position {number} says {}", row.position))),
+        None => Ok(()),
+    }
+}
+
+/// The append itself: one call, whatever becomes of it.
+async fn call(connection: &mut PgConnection, append: &Append) -> std::result::Result<Result<Appended>, sqlx::Error> {
+    let (lease, claimant, held) = match &append.lease {
+        Lease::None => (0_i16, String::new(), 0),
+        Lease::Claim { owner } => (1, owner.clone(), 0),
+        Lease::Hold { epoch } => (2, String::new(), *epoch),
+        Lease::Release { epoch } => (3, String::new(), *epoch),
+    };
+    let summary = serde_json::to_string(&append.summary).unwrap_or_default();
+    let sql = sqlx::query(APPEND)
+        .bind(append.session.to_string())
+        .bind(signed(append.expected_head))
+        .bind(lease)
+        .bind(claimant)
+        .bind(signed(held));
+    let sql = Columns::of(append.rows.iter()).bind(sql);
+    let sql = sql.bind(append.summary.status.name()).bind(append.runnable).bind(summary);
+    let row = sql.fetch_one(connection).await?;
+    let (code, head, epoch): (i32, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (head, epoch) = (head.unsigned_abs(), epoch.unsigned_abs());
+    Ok(match code {
+        0 => Ok(Appended { head, epoch }),
+        1 => Err(Error::Conflict { head }),
+        2 => Err(Error::Fenced { epoch }),
+        _ => Err(Error::NotFound),
+    })
+}
+
+/// Inserts rows and what waits among them; the header is somebody else's.
+pub(crate) async fn insert_rows(connection: &mut PgConnection, session: &str, rows: &[Stored]) -> Result<()> {
+    let sql = "INSERT INTO log SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[],
+               $7::smallint[], $8::bigint[], $9::text[], $10::text[])";
+    let sql = sqlx::query(sql).bind(session.to_owned());
+    Columns::of(rows).bind(sql).execute(&mut *connection).await.map_err(failed)?;
+    for row in rows {
+        let (sql, position) = match row.visibility {
+            Visibility::Waiting => ("INSERT INTO waiting (session, position) VALUES ($1, $2)", row.position),
+            Visibility::Processes(of) => ("DELETE FROM waiting WHERE session = $1 AND position = $2", of),
+            Visibility::Private | Visibility::Shown => continue,
+        };
+        let sql = sqlx::query(sql).bind(session.to_owned()).bind(signed(position));
+        sql.execute(&mut *connection).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn insert_header(connection: &mut PgConnection, session: &str, header: &SessionHead) -> Result<()> {
+    let sql = "INSERT INTO sessions (id, workspace, head, epoch, lease_owner, status, runnable, summary)
+               VALUES ($1, $2, $3, $4, NULL, $5, $6, $7)";
+    let summary = serde_json::to_string(&header.summary).map_err(|error| Error::Failed(error.to_string()))?;
+    let sql = sqlx::query(sql)
+        .bind(session.to_owned())
+        .bind(header.workspace.to_string())
+        .bind(signed(header.head))
+        .bind(signed(header.epoch))
+        .bind(header.summary.status.name())
+        .bind(header.runnable)
+        .bind(summary);
+    sql.execute(connection).await.map(|_| ()).map_err(failed)
+}
+
+impl PostgresStore {
+    async fn append_with_changes(&self, append: &Append) -> Result<Appended> {
+        for _ in 1..ATTEMPTS {
+            match self.try_append(append).await {
+                Err(Tried::Again) => {}
+                Err(Tried::Failed(error)) => return Err(error),
+                Ok(appended) => return Ok(appended),
+            }
+        }
+        Err(Error::Failed("other transactions stood in the way again and again".into()))
+    }
+
+    async fn try_append(&self, append: &Append) -> std::result::Result<Appended, Tried> {
+        let mut transaction = self.pool.begin().await?;
+        let appended = call(&mut transaction, append).await?.map_err(Tried::Failed)?;
+        catalog::apply(&mut transaction, append.changes.clone()).await.map_err(Tried::Failed)?;
+        transaction.commit().await?;
+        Ok(appended)
+    }
+}
+
+/// Why a transaction did not come to its end.
+enum Tried {
+    Again,
+    Failed(Error),
+}
+
+impl From<sqlx::Error> for Tried {
+    fn from(error: sqlx::Error) -> Self {
+        if failure::is_contention(&error) { Self::Again } else { Self::Failed(failed(error)) }
+    }
+}
+
+#[async_trait]
+impl SessionLog for PostgresStore {
+    async fn create_session(&self, workspace: WorkspaceId, append: Append) -> Result<Appended> {
+        check_numbers(0, &append.rows)?;
+        let head = append.rows.len() as u64;
+        let session = append.session.to_string();
+        let header = SessionHead { workspace, head, epoch: 0, summary: append.summary, runnable: append.runnable };
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        insert_header(&mut transaction, &session, &header).await?;
+        insert_rows(&mut transaction, &session, &append.rows).await?;
+        catalog::apply(&mut transaction, append.changes).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(Appended { head, epoch: 0 })
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        check_numbers(append.expected_head, &append.rows)?;
+        if !append.changes.is_empty() {
+            return self.append_with_changes(&append).await;
+        }
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        call(&mut connection, &append).await.map_err(failed)?
+    }
+
+    async fn rows(&self, session: SessionId, after: u64, limit: usize) -> Result<Vec<Stored>> {
+        let sql = format!("SELECT {STORED} FROM log WHERE session = $1 AND position > $2 ORDER BY position LIMIT $3");
+        let sql =
+            sqlx::query(AssertSqlSafe(sql)).bind(session.to_string()).bind(signed(after)).bind(signed(limit as u64));
+        let mut found = sql.fetch(&self.pool);
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = found.try_next().await.map_err(failed)? {
+            let row = stored(&row)?;
+            bytes += row.body.len() + row.private.len();
+            rows.push(row);
+            // Rows can be large, and whoever reads asks again until there are none.
+            if bytes > MOST_BYTES {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn list(&self, session: SessionId, read: Read) -> Result<Vec<Page>> {
+        list::list(&self.pool, session, &read).await
+    }
+
+    async fn head(&self, session: SessionId) -> Result<SessionHead> {
+        let sql = "SELECT workspace, head, epoch, summary, runnable FROM sessions WHERE id = $1";
+        let found = sqlx::query(sql).bind(session.to_string()).fetch_optional(&self.pool).await.map_err(failed)?;
+        let row = found.ok_or(Error::NotFound)?;
+        Ok(SessionHead {
+            workspace: parsed(&row, 0)?,
+            head: number(&row, 1)?,
+            epoch: number(&row, 2)?,
+            summary: summary(row.try_get(3).map_err(failed)?)?,
+            runnable: row.try_get(4).map_err(failed)?,
+        })
+    }
+
+    async fn heads(&self, sessions: Vec<SessionId>) -> Result<Vec<(SessionId, u64)>> {
+        let ids: Vec<String> = sessions.iter().map(SessionId::to_string).collect();
+        let sql = sqlx::query("SELECT id, head FROM sessions WHERE id = ANY($1)").bind(ids);
+        let rows = sql.fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| Ok((parsed(row, 0)?, number(row, 1)?))).collect()
+    }
+
+    async fn snapshot(&self, session: SessionId) -> Result<Option<Snapshot>> {
+        let sql =
+            sqlx::query("SELECT position, format, body FROM snapshots WHERE session = $1").bind(session.to_string());
+        let Some(row) = sql.fetch_optional(&self.pool).await.map_err(failed)? else { return Ok(None) };
+        let format: i32 = row.try_get(1).map_err(failed)?;
+        Ok(Some(Snapshot {
+            position: number(&row, 0)?,
+            format: format.unsigned_abs(),
+            body: row.try_get(2).map_err(failed)?,
+        }))
+    }
+
+    async fn keep_snapshot(&self, session: SessionId, snapshot: Snapshot) -> Result<()> {
+        let sql = "INSERT INTO snapshots (session, position, format, body)
+                   SELECT $1, $2, $3, $4 FROM sessions WHERE id = $1 FOR KEY SHARE
+                   ON CONFLICT (session) DO UPDATE SET
+                     position = excluded.position, format = excluded.format, body = excluded.body
+                   WHERE excluded.position >= snapshots.position";
+        let sql = sqlx::query(sql)
+            .bind(session.to_string())
+            .bind(signed(snapshot.position))
+            .bind(i32::try_from(snapshot.format).unwrap_or(i32::MAX))
+            .bind(snapshot.body);
+        sql.execute(&self.pool).await.map(|_| ()).map_err(failed)
+    }
+
+    async fn runnable(&self, limit: usize) -> Result<Vec<SessionId>> {
+        // An owner that is no node any more was buried while its append was on the way.
+        let sql = "SELECT id FROM sessions s WHERE runnable
+                   AND (lease_owner IS NULL OR NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = s.lease_owner)) LIMIT $1";
+        let rows = sqlx::query(sql).bind(signed(limit as u64)).fetch_all(&self.pool).await.map_err(failed)?;
+        rows.iter().map(|row| parsed(row, 0)).collect()
+    }
+
+    async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()> {
+        let mut connection = self.pool.acquire().await.map_err(failed)?;
+        cover(&mut connection, session, key, position).await
+    }
+
+    async fn covered(&self, session: SessionId, key: &str) -> Result<u64> {
+        if cannot_be(key) {
+            return Ok(0);
+        }
+        let sql = sqlx::query("SELECT position FROM coverage WHERE session = $1 AND key = $2");
+        let found =
+            sql.bind(session.to_string()).bind(key.to_owned()).fetch_optional(&self.pool).await.map_err(failed)?;
+        found.map_or(Ok(0), |row| number(&row, 0))
+    }
+
+    async fn first_input_after(&self, session: SessionId, position: u64) -> Result<Option<u64>> {
+        let sql = "SELECT min(position) FROM log WHERE session = $1 AND position > $2
+                   AND (visibility = 2 OR (visibility = 1 AND kind LIKE 'user.%'))";
+        let row = sqlx::query(sql).bind(session.to_string()).bind(signed(position)).fetch_one(&self.pool).await;
+        let found: Option<i64> = row.and_then(|row| row.try_get(0)).map_err(failed)?;
+        Ok(found.map(i64::unsigned_abs))
+    }
+
+    async fn delete_session(&self, session: SessionId) -> Result<()> {
+        let id = session.to_string();
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let sql = sqlx::query("SELECT workspace, runnable FROM sessions WHERE id = $1 FOR UPDATE").bind(id.clone());
+        let row = sql.fetch_optional(&mut *transaction).await.map_err(failed)?.ok_or(Error::NotFound)?;
+        let (workspace, runnable): (String, bool) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+        if runnable {
+            return Err(Error::InUse);
+        }
+        for sql in [
+            "DELETE FROM log WHERE session = $1",
+            "DELETE FROM waiting WHERE session = $1",
+            "DELETE FROM coverage WHERE session = $1",
+            "DELETE FROM snapshots WHERE session = $1",
+            "DELETE FROM sessions WHERE id = $1",
+        ] {
+            sqlx::query(sql).bind(id.clone()).execute(&mut *transaction).await.map_err(failed)?;
+        }
+        let sql = "DELETE FROM documents WHERE workspace = $1
+                   AND (kind = 'session' AND id = $2 OR kind = 'file' AND parent = $2)";
+        sqlx::query(sql).bind(workspace).bind(id).execute(&mut *transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)
+    }
+}
+
+pub(crate) async fn cover(connection: &mut PgConnection, session: SessionId, key: &str, position: u64) -> Result<()> {
+    let sql = "INSERT INTO coverage (session, key, position) SELECT $1, $2, $3 FROM sessions WHERE id = $1
+               ON CONFLICT (session, key) DO UPDATE SET position = greatest(coverage.position, excluded.position)";
+    let sql = sqlx::query(sql).bind(session.to_string()).bind(key.to_owned()).bind(signed(position));
+    sql.execute(connection).await.map(|_| ()).map_err(failed)
+}

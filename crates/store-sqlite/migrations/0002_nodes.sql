@@ -1,0 +1,45 @@
+-- A node lives while `expires_at`, by the store's clock, is still to come.
+CREATE TABLE nodes (
+  id         TEXT PRIMARY KEY,
+  directory  TEXT NOT NULL,
+  machine    TEXT NOT NULL,
+  path       TEXT NOT NULL,
+  address    TEXT,
+  expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The owners of before are no nodes, and dead: whoever brings the schema up to date has the data directory.
+UPDATE sessions SET lease_owner = NULL WHERE lease_owner IS NOT NULL;
+DROP INDEX sessions_leased;
+CREATE INDEX sessions_by_owner ON sessions (lease_owner) WHERE lease_owner IS NOT NULL;
+
+CREATE TABLE snapshots (
+  session  TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  format   INTEGER NOT NULL,
+  body     TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE answers (
+  workspace   TEXT NOT NULL,
+  name        TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  status      INTEGER NOT NULL,
+  body        TEXT NOT NULL,
+  at          INTEGER NOT NULL,
+  expires_at  INTEGER NOT NULL,
+  replaces    INTEGER NOT NULL,
+  PRIMARY KEY (workspace, name)
+) WITHOUT ROWID;
+CREATE INDEX answers_by_expiry ON answers (expires_at);
+
+-- `attempt` counts how often the item was taken; whoever has it is named by the count.
+CREATE TABLE items (
+  queue   TEXT NOT NULL,
+  id      TEXT NOT NULL,
+  due_at  INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  body    TEXT NOT NULL,
+  PRIMARY KEY (queue, id)
+) WITHOUT ROWID;
+CREATE INDEX items_by_time ON items (queue, due_at, id);

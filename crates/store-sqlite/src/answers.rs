@@ -1,0 +1,59 @@
+//! What requests were answered, one answer to a name.
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use store::{Answer, Error, Result};
+use wire::{Timestamp, WorkspaceId};
+
+use crate::failed;
+use crate::row::{parsed, time};
+
+/// The columns of [`answer`], in its order.
+pub(crate) const ANSWER: &str = "workspace, name, fingerprint, status, body, at, expires_at, replaces";
+
+pub(crate) fn answer(row: &Row<'_>) -> rusqlite::Result<Answer> {
+    Ok(Answer {
+        workspace: parsed(row, 0)?,
+        name: row.get(1)?,
+        fingerprint: row.get(2)?,
+        status: row.get(3)?,
+        body: row.get(4)?,
+        at: time(row, 5)?,
+        expires_at: time(row, 6)?,
+        replaces: row.get(7)?,
+    })
+}
+
+pub(crate) fn remember(transaction: &Transaction<'_>, answer: &Answer) -> Result<()> {
+    let sql = "INSERT INTO answers (workspace, name, fingerprint, status, body, at, expires_at, replaces)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+               ON CONFLICT (workspace, name) DO UPDATE SET
+                 fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body,
+                 at = excluded.at, expires_at = excluded.expires_at, replaces = excluded.replaces
+               WHERE excluded.replaces OR answers.expires_at <= excluded.at";
+    let values = params![
+        answer.workspace.to_string(),
+        answer.name,
+        answer.fingerprint,
+        answer.status,
+        answer.body,
+        answer.at.millis(),
+        answer.expires_at.millis(),
+        answer.replaces,
+    ];
+    let mut statement = transaction.prepare_cached(sql).map_err(failed)?;
+    match statement.execute(values).map_err(failed)? {
+        0 => Err(Error::Exists),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn find(connection: &Connection, workspace: WorkspaceId, name: &str) -> rusqlite::Result<Option<Answer>> {
+    let sql = format!("SELECT {ANSWER} FROM answers WHERE workspace = ? AND name = ?");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_row(params![workspace.to_string(), name], answer).optional()
+}
+
+pub(crate) fn forget(transaction: &Transaction<'_>, now: Timestamp) -> Result<u64> {
+    let forgotten = transaction.execute("DELETE FROM answers WHERE expires_at <= ?", [now.millis()]);
+    forgotten.map(|count| count as u64).map_err(failed)
+}
