@@ -18,13 +18,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Clone)]
 pub(crate) struct Client {
-    pub(crate) http: reqwest::Client,
+    http: reqwest::Client,
     pub(crate) url: String,
 }
 
 impl Client {
     pub(crate) fn new(url: String) -> Self {
-        // A connection for each request: servers die and close in these tests, and a kept one would only be found broken.
+        // A connection for each request: servers die and close in these tests, and a kept one would be found broken.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
         Self { http, url }
     }

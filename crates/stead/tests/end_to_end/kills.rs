@@ -99,7 +99,7 @@ async fn survive(places: &[Place], kills: usize, dice: &mut Dice) {
     }
     let front = Front::default();
     front.show(&servers);
-    // What all sandboxes of a place share is made before the first kill: it takes longer than a server lives afterwards.
+    // What all sandboxes of a place share is made before the first kill: it takes longer than a server lives then.
     for server in &servers {
         let session = server.client.session("script/traces").await;
         server.client.say(&session, "warm up").await;

@@ -1,4 +1,5 @@
-//! The binary from outside: what no official SDK can try, because it is about servers that die or clients that misbehave.
+//! The binary from outside: what no official SDK can try, because it is about servers that die, databases that
+//! fail, and clients that misbehave.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "how a test fails")]
 

@@ -1,4 +1,5 @@
-//! Several servers on one PostgreSQL, each with its own data directory: which of them a client asks makes no difference.
+//! Several servers on one PostgreSQL, each with its own data directory: it makes no difference which of them a client
+//! asks.
 
 mod sandboxes;
 mod takeovers;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use testkit::nats;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::account::{account, id, results, said};
-use crate::client::{eventually, of, text};
+use crate::client::{PATIENCE, eventually, of, text};
 use crate::pair::{Pair, begun};
 use crate::place::skipped;
 use crate::stream::Frame;
@@ -169,7 +170,8 @@ async fn a_session_deleted_on_one_node_ends_its_stream_on_the_other_and_its_sand
     let mut stream = servers[home].client.stream(&session, "").await;
     servers[1 - home].client.delete(&format!("/v1/sessions/{session}")).await;
     stream.until("session.deleted").await;
-    assert!(stream.next().await.is_none(), "nothing follows");
+    let next = timeout(PATIENCE, stream.next()).await;
+    assert!(matches!(next, Ok(None)), "it does not end there: {next:?}");
     eventually("the sandbox is gone", async || (!pair.places[home].has_hand(&session)).then_some(())).await;
     for server in &servers {
         let events = server.client.try_get(&format!("/v1/sessions/{session}/events")).await;

@@ -43,7 +43,7 @@ impl Database {
     }
 }
 
-/// The PostgreSQL server that the tests share. Where there is none, the test that asks is skipped, and told by its name.
+/// The PostgreSQL server that the tests share. Where there is none, the test that asks is skipped, and named.
 pub(crate) fn shared() -> Option<&'static Cluster> {
     let cluster = Cluster::shared();
     if cluster.is_none() {
@@ -174,7 +174,7 @@ impl Place {
 
     /// Runs a command that must succeed, on the database as a whole.
     pub(crate) async fn db(&self, arguments: &[&str]) -> String {
-        let output = self.run(&[&["db"], arguments].concat()).await;
+        let output = self.run(&[&["db"][..], arguments].concat()).await;
         let told = both(&output);
         assert!(output.status.success(), "stead db {arguments:?}: {told}");
         told

@@ -7,8 +7,8 @@ use crate::client::Client;
 
 /// A turn with a part that takes its time, so that something can happen meanwhile.
 pub(crate) struct Trace {
-    pub(crate) name: &'static str,
-    pub(crate) script: &'static str,
+    name: &'static str,
+    script: &'static str,
     /// That the part has begun is told by so many events of a type.
     begins: (&'static str, usize),
     results: &'static [&'static str],

@@ -51,7 +51,7 @@ impl Front {
         sent
     }
 
-    /// Everything that one client sees until it is over. Whenever its stream ends, it goes on from there, perhaps elsewhere.
+    /// Everything that one client sees until it is over. A stream that ends is taken up again there, perhaps elsewhere.
     pub(crate) async fn watch(&self, session: &str, mut dice: Dice, over: &CancellationToken) -> Vec<Value> {
         let mut seen = Vec::new();
         let mut position = None;

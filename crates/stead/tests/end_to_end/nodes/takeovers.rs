@@ -15,8 +15,8 @@ async fn a_turn_goes_on_elsewhere_when_its_node_is_stopped_and_nobody_notices() 
     let Some(pair) = Pair::new(&[CALLS.script()], "") else { return };
     let mut servers = pair.serve().await;
     let session = CALLS.reach(&servers[0].client).await;
-    let stopped = servers.remove(pair.brain(&session).await);
-    assert!(stopped.terminate().await);
+    let brain = pair.brain(&session).await;
+    assert!(servers.remove(brain).terminate().await);
     let other = &servers[0].client;
     other.idle(&session).await;
     undisturbed(&CALLS.is_done_once(other, &session).await);
@@ -28,7 +28,8 @@ async fn a_turn_goes_on_elsewhere_once_its_node_is_proved_dead_long_before_its_l
     let Some(pair) = Pair::new(&[CALLS.script()], "lease_ms = 60000\n") else { return };
     let mut servers = pair.serve().await;
     let session = CALLS.reach(&servers[0].client).await;
-    servers.remove(pair.brain(&session).await).kill();
+    let brain = pair.brain(&session).await;
+    servers.remove(brain).kill();
     let other = &servers[0].client;
     let idle = timeout(BY_PROOF, other.idle(&session)).await;
     assert!(idle.is_ok(), "the other node waits for the lease");
@@ -42,7 +43,8 @@ async fn an_answer_that_dies_with_its_node_is_asked_for_again_elsewhere() {
     let Some(pair) = Pair::new(&[SPEAKS.script()], "lease_ms = 60000\n") else { return };
     let mut servers = pair.serve().await;
     let session = SPEAKS.reach(&servers[0].client).await;
-    servers.remove(pair.brain(&session).await).kill();
+    let brain = pair.brain(&session).await;
+    servers.remove(brain).kill();
     let other = &servers[0].client;
     let idle = timeout(BY_PROOF, other.idle(&session)).await;
     assert!(idle.is_ok(), "the other node waits for the lease");
