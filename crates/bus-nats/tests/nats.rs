@@ -152,7 +152,7 @@ async fn a_node_that_comes_later_learns_what_is_wanted() {
 
 #[tokio::test]
 async fn a_node_starts_without_a_server_and_is_there_when_that_comes() {
-    let Some(mut server) = server() else { return };
+    let Some(server) = server() else { return };
     server.stop();
     let mut one = Node::early(&server, "early", "one").await;
     let mut two = Node::early(&server, "early", "two").await;
@@ -169,7 +169,7 @@ async fn a_node_starts_without_a_server_and_is_there_when_that_comes() {
 
 #[tokio::test]
 async fn after_a_loss_nodes_look_for_what_they_missed_and_previews_have_no_gap() {
-    let Some(mut server) = server() else { return };
+    let Some(server) = server() else { return };
     let one = Node::new(&server, "loss", "one").await;
     let mut two = Node::new(&server, "loss", "two").await;
     two.nats.want(SESSION, true);

@@ -10,9 +10,12 @@ use wire::SessionId;
 use crate::dice::Dice;
 use crate::time::{pass, spawn};
 
-/// The ears of the nodes that live, by the node's number.
+/// A node's number, and the way to it.
+type Ear = (usize, mpsc::Sender<Heard>);
+
+/// The ears of the nodes that live.
 #[derive(Clone, Default)]
-pub(crate) struct Ears(Arc<Mutex<Vec<(usize, mpsc::Sender<Heard>)>>>);
+pub(crate) struct Ears(Arc<Mutex<Vec<Ear>>>);
 
 impl Ears {
     pub(crate) fn open(&self, node: usize) -> mpsc::Receiver<Heard> {
@@ -32,8 +35,7 @@ pub(crate) struct SimRelay {
 
 impl Bells for SimRelay {
     fn ring(&self, bell: Bell) {
-        for (node, ear) in self.ears.0.lock().iter().filter(|(node, _)| *node != self.node) {
-            let _ = node;
+        for (_, ear) in self.ears.0.lock().iter().filter(|(node, _)| *node != self.node) {
             let times = match self.dice.below(10) {
                 0 | 1 => 0,
                 2 => 2,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use brain::Elsewhere;
 use hands::namespace::{self, Namespace};
-use hands::{Address, Hand, Lost, Sandbox};
+use hands::{Address, BoxedStream, Dial, Hand, Lost, Sandbox};
 use parking_lot::Mutex;
 use peers::Peers;
 use serde::Deserialize;
@@ -18,10 +18,39 @@ pub(crate) struct Others {
     peers: Arc<Peers>,
     /// Only the database's own need to know whether anybody listens.
     doorbells: Option<Arc<Doorbells>>,
+    orphans: Arc<Orphans>,
+    machine: String,
+}
+
+/// The sandboxes of data directories of this machine whose servers are dead.
+struct Orphans {
     store: AnyStore,
     machine: String,
-    /// The sandboxes of data directories of this machine whose servers are dead.
-    orphaned: Mutex<HashMap<String, Arc<Namespace>>>,
+    known: Mutex<HashMap<String, Arc<Namespace>>>,
+}
+
+/// The way to one sandbox, looked for anew each time: its node may die, and come back.
+struct Way {
+    peers: Arc<Peers>,
+    orphans: Arc<Orphans>,
+    home: String,
+    address: Address,
+}
+
+#[async_trait]
+impl Dial for Way {
+    async fn dial(&self) -> Result<BoxedStream, Lost> {
+        match self.peers.dialer(&self.home, &self.address) {
+            Some(dialer) => match dialer.dial().await {
+                // Its node is registered, and does not answer: it may be dead already.
+                Err(Lost::Refused(reason)) => {
+                    self.orphans.dial(&self.home, &self.address).await.map_err(|_| Lost::Refused(reason))
+                }
+                dialled => dialled,
+            },
+            None => self.orphans.dial(&self.home, &self.address).await,
+        }
+    }
 }
 
 /// Where a data directory is.
@@ -33,32 +62,29 @@ struct Place {
 
 impl Others {
     pub(crate) fn new(peers: Arc<Peers>, doorbells: Option<Arc<Doorbells>>, store: AnyStore, machine: String) -> Self {
-        Self { peers, doorbells, store, machine, orphaned: Mutex::default() }
+        let orphans = Arc::new(Orphans { store, machine: machine.clone(), known: Mutex::default() });
+        Self { peers, doorbells, orphans, machine }
     }
 
     /// The setting in which each node leaves where its data directory is.
     pub(crate) fn place_of(directory: &str) -> String {
         format!("directory.{directory}")
     }
+}
 
+impl Orphans {
     /// A sandbox whose node is dead, but whose machine is this one: it is reached without its node.
-    async fn adopt_orphan(&self, home: &str, address: &Address, epoch: u64) -> Result<Box<dyn Hand>, Lost> {
+    async fn dial(&self, home: &str, address: &Address) -> Result<BoxedStream, Lost> {
         let away = || Lost::Refused(format!("the server of data directory {home} cannot be reached"));
-        let place =
-            self.store.setting(&Self::place_of(home)).await.map_err(|error| Lost::Refused(error.to_string()))?;
+        let place = self.store.setting(&Others::place_of(home)).await;
+        let place = place.map_err(|error| Lost::Refused(error.to_string()))?;
         let place: Place = place.and_then(|place| serde_json::from_str(&place).ok()).ok_or_else(away)?;
         if place.machine != self.machine || !place.path.is_dir() {
             return Err(away());
         }
-        let sandbox = self
-            .orphaned
-            .lock()
-            .entry(home.to_owned())
-            .or_insert_with(|| {
-                Arc::new(Namespace::new(namespace::Options { data_dir: place.path, home: home.to_owned() }))
-            })
-            .clone();
-        sandbox.adopt(address, epoch).await
+        let make = || Arc::new(Namespace::new(namespace::Options { data_dir: place.path, home: home.to_owned() }));
+        let sandbox = self.known.lock().entry(home.to_owned()).or_insert_with(make).clone();
+        sandbox.dial(address).await
     }
 }
 
@@ -73,10 +99,9 @@ impl Elsewhere for Others {
     }
 
     async fn adopt(&self, home: &str, address: &Address, epoch: u64) -> Result<Box<dyn Hand>, Lost> {
-        match self.peers.dialer(home, address) {
-            Some(dialer) => hands::attach(dialer, address.clone(), epoch).await,
-            None => self.adopt_orphan(home, address, epoch).await,
-        }
+        let (peers, orphans) = (self.peers.clone(), self.orphans.clone());
+        let way = Way { peers, orphans, home: home.to_owned(), address: address.clone() };
+        hands::attach(Arc::new(way), address.clone(), epoch).await
     }
 
     fn proof_of_death(&self, node: &Node) -> Option<Box<dyn Send>> {

@@ -145,7 +145,8 @@ DECLARE
   header sessions%ROWTYPE;
   owner TEXT;
 BEGIN
-  SELECT * INTO header FROM sessions WHERE sessions.id = of_session FOR UPDATE;
+  -- Appends stand in a line. Whoever only needs the session to stay, with FOR KEY SHARE, need not wait for them.
+  SELECT * INTO header FROM sessions WHERE sessions.id = of_session FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     code := 3; new_head := 0; new_epoch := 0;
     RETURN;

@@ -13,7 +13,7 @@ use store::{BlobId, Blobs, Error, Result};
 use tokio::io::AsyncWriteExt;
 use wire::WorkspaceId;
 
-use crate::row::{cannot_be, signed};
+use crate::row::{cannot_be, number, signed};
 use crate::{PostgresStore, failed};
 
 /// Bytes in one chunk.
@@ -87,20 +87,22 @@ impl Blobs for PostgresStore {
             return Err(Error::NotFound);
         }
         let (workspace, id) = (workspace.to_string(), id.0.clone());
-        let sql = sqlx::query("SELECT 1 FROM blobs WHERE workspace = $1 AND id = $2");
+        let sql = sqlx::query("SELECT size FROM blobs WHERE workspace = $1 AND id = $2");
         let found = sql.bind(workspace.clone()).bind(id.clone()).fetch_optional(&self.pool).await.map_err(failed)?;
-        if found.is_none() {
-            return Err(Error::NotFound);
-        }
+        let size = number(&found.ok_or(Error::NotFound)?, 0)?;
         // A query for each chunk: whoever reads slowly holds nothing.
-        let chunks = futures::stream::unfold((self.clone(), 0), move |(store, number)| {
+        let chunks = futures::stream::try_unfold((self.clone(), 0, size), move |(store, next, left)| {
             let (workspace, id) = (workspace.clone(), id.clone());
             async move {
-                match store.chunk(&workspace, &id, number).await {
-                    Ok(Some(chunk)) => Some((Ok(Bytes::from(chunk)), (store, number + 1))),
-                    Ok(None) => None,
-                    Err(error) => Some((Err(std::io::Error::other(error)), (store, i32::MAX))),
+                if left == 0 {
+                    return Ok(None);
                 }
+                let chunk = store.chunk(&workspace, &id, next).await.map_err(std::io::Error::other)?;
+                // The end is where the size says, not where something is missing.
+                let missing = || std::io::Error::other(format!("the database has lost chunk {next} of the blob {id}"));
+                let chunk = chunk.ok_or_else(missing)?;
+                let left = left.saturating_sub(chunk.len() as u64);
+                Ok::<_, std::io::Error>(Some((Bytes::from(chunk), (store, next + 1, left))))
             }
         });
         Ok(chunks.boxed())

@@ -7,17 +7,18 @@ use store::{Answer, Catalog, Change, Document, Error, Kind, Listed, Order, Query
 use wire::session::Status;
 use wire::{Timestamp, WorkspaceId};
 
+use crate::failure::{retried, unsettled};
 use crate::row::{DOCUMENT, cannot_be, listed, number, signed, text};
 use crate::{PostgresStore, answers, failed, queue};
 
-pub(crate) async fn apply(connection: &mut PgConnection, changes: Vec<Change>) -> Result<()> {
+pub(crate) async fn apply(connection: &mut PgConnection, changes: &[Change]) -> Result<()> {
     for change in changes {
         match change {
-            Change::Insert(document) => insert(connection, &document).await?,
-            Change::Update(document) => update(connection, &document).await?,
-            Change::Delete { workspace, kind, id } => delete(connection, workspace, kind, &id).await?,
-            Change::Remember(answer) => answers::remember(connection, &answer).await?,
-            Change::Enqueue(item) => queue::enqueue(connection, &item).await?,
+            Change::Insert(document) => insert(connection, document).await?,
+            Change::Update(document) => update(connection, document).await?,
+            Change::Delete { workspace, kind, id } => delete(connection, *workspace, *kind, id).await?,
+            Change::Remember(answer) => answers::remember(connection, answer).await?,
+            Change::Enqueue(item) => queue::enqueue(connection, item).await?,
         }
     }
     Ok(())
@@ -35,9 +36,12 @@ fn agent_version(document: &Document) -> Option<i64> {
 pub(crate) async fn insert(connection: &mut PgConnection, document: &Document) -> Result<()> {
     let workspace = document.workspace.to_string();
     if let Some(refers) = &document.refers {
-        // Whoever deletes it waits, and then finds it in use.
-        let sql = sqlx::query("SELECT 1 FROM documents WHERE workspace = $1 AND id = $2 FOR KEY SHARE");
-        sql.bind(workspace.clone()).bind(refers.clone()).execute(&mut *connection).await.map_err(failed)?;
+        // Whoever deletes it waits, and then finds it in use. A reference names no kind, and the key has it before the
+        // id: without all of the kinds, every document of the workspace would be read.
+        let sql = "SELECT 1 FROM documents WHERE workspace = $1 AND id = $2
+                   AND kind IN ('agent', 'agent_version', 'environment', 'session', 'file') FOR KEY SHARE";
+        let sql = sqlx::query(sql).bind(workspace.clone()).bind(refers.clone());
+        sql.execute(&mut *connection).await.map_err(failed)?;
     }
     let sql = "INSERT INTO documents
                  (workspace, kind, id, created_at, updated_at, archived_at, version, parent, refers, agent_version, body)
@@ -89,9 +93,7 @@ async fn delete(connection: &mut PgConnection, workspace: WorkspaceId, kind: Kin
     // Locked before the look, so that nobody begins to refer to it in between.
     let sql = sqlx::query("SELECT 1 FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3 FOR UPDATE");
     let sql = sql.bind(workspace.clone()).bind(kind.name()).bind(id.to_owned());
-    if sql.fetch_optional(&mut *connection).await.map_err(failed)?.is_none() {
-        return Err(Error::NotFound);
-    }
+    sql.execute(&mut *connection).await.map_err(failed)?;
     let sql = sqlx::query("SELECT 1 FROM documents WHERE workspace = $1 AND refers = $2 LIMIT 1");
     let refers =
         sql.bind(workspace.clone()).bind(id.to_owned()).fetch_optional(&mut *connection).await.map_err(failed)?;
@@ -100,7 +102,18 @@ async fn delete(connection: &mut PgConnection, workspace: WorkspaceId, kind: Kin
     }
     let sql = sqlx::query("DELETE FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3");
     let sql = sql.bind(workspace).bind(kind.name()).bind(id.to_owned());
-    sql.execute(connection).await.map(|_| ()).map_err(failed)
+    match sql.execute(connection).await.map_err(failed)?.rows_affected() {
+        0 => Err(Error::NotFound),
+        _ => Ok(()),
+    }
+}
+
+impl PostgresStore {
+    async fn try_apply(&self, changes: &[Change]) -> Result<()> {
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        apply(&mut transaction, changes).await?;
+        transaction.commit().await.map_err(unsettled)
+    }
 }
 
 /// Only the conditions that are asked for are in the statement, so that each finds its index.
@@ -154,9 +167,7 @@ fn select(query: &Query) -> QueryBuilder<Postgres> {
 #[async_trait]
 impl Catalog for PostgresStore {
     async fn apply(&self, changes: Vec<Change>) -> Result<()> {
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        apply(&mut transaction, changes).await?;
-        transaction.commit().await.map_err(failed)
+        retried(|| self.try_apply(&changes)).await
     }
 
     async fn get(&self, workspace: WorkspaceId, kind: Kind, id: &str) -> Result<Listed> {

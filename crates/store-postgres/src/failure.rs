@@ -37,6 +37,7 @@ pub(crate) fn reason(error: &Sql) -> String {
     match error {
         Sql::Database(database) => match database.code().as_deref() {
             Some("25006") => "the database is read-only".into(),
+            Some("40P01" | "40001") => CONTENTION.into(),
             Some("53100") => "the disk of the database is full".into(),
             Some("53300") => "the database takes no more connections".into(),
             Some("57014") => "the database took too long".into(),
@@ -53,9 +54,31 @@ pub(crate) fn failed(error: Sql) -> Error {
     Error::Failed(reason(&error))
 }
 
-/// Two transactions stood in each other's way, and nothing of this one was done: it may be tried again.
-pub(crate) fn is_contention(error: &Sql) -> bool {
-    matches!(error, Sql::Database(database) if matches!(database.code().as_deref(), Some("40P01" | "40001")))
+/// Of what the database commits: without its answer nobody knows whether it has.
+pub(crate) fn unsettled(error: Sql) -> Error {
+    match &error {
+        Sql::Io(_) | Sql::Tls(_) | Sql::Protocol(_) => {
+            Error::Failed(format!("{}; what was being written may be there all the same", reason(&error)))
+        }
+        _ => failed(error),
+    }
+}
+
+/// What becomes of a transaction that stood in another's way: nothing of it was done, and it may be tried again.
+const CONTENTION: &str = "other transactions stood in the way";
+
+/// How often such a transaction is tried.
+const ATTEMPTS: u32 = 5;
+
+/// Makes transactions until one stands in no other's way.
+pub(crate) async fn retried<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -> F) -> Result<T, Error> {
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(Error::Failed(reason)) if reason == CONTENTION => {}
+            outcome => return outcome,
+        }
+    }
+    attempt().await
 }
 
 #[cfg(test)]

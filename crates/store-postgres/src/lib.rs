@@ -20,6 +20,7 @@ mod transfer;
 
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use doorbells::Doorbells;
@@ -30,6 +31,19 @@ pub(crate) use failure::failed;
 
 /// How long a connection may take to be had, and a database that does not answer to be found out.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection that was used within this time is not tried before it is used: that would be a second round trip.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What the database does for us when we cannot: it ends statements that take too long, and frees the rows that a node has
+/// locked which stands still or is gone.
+const SETTINGS: [(&str, &str); 5] = [
+    ("statement_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "30s"),
+    ("tcp_keepalives_idle", "15"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+];
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -54,15 +68,31 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects, and brings the schema up to date.
     pub async fn connect(url: &str, options: Options) -> Result<Self, OpenError> {
-        let connect: PgConnectOptions = url.parse().map_err(OpenError::Url)?;
-        let place = format!("{}:{}", connect.get_host(), connect.get_port());
-        // A statement that takes this long has lost its database.
-        let connect = connect.application_name("stead").options([("statement_timeout", "30s")]);
-        let pool = |most: u32| PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE);
-        let opened = pool(options.connections.max(1)).connect_with(connect.clone()).await;
-        let pool_of_all = opened.map_err(|error| failure::opening(place.clone(), &error))?;
-        schema::migrate(&pool_of_all).await.map_err(|error| error.at(place))?;
-        let bells = pool(2).connect_lazy_with(connect);
-        Ok(Self { pool: pool_of_all, bells })
+        let connect = parse(url)?;
+        schema::migrate(&connect).await?;
+        // It was reached a moment ago.
+        let pool = |most: u32| {
+            let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(PATIENCE).test_before_acquire(false);
+            let pool = pool.before_acquire(|connection, about| {
+                Box::pin(async move {
+                    if about.idle_for > FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+            pool.connect_lazy_with(connect.clone())
+        };
+        Ok(Self { pool: pool(options.connections.max(1)), bells: pool(2) })
     }
+
+    /// Brings the schema up to date, and does nothing else. Returns its version before and after.
+    pub async fn migrate(url: &str) -> Result<(i32, i32), OpenError> {
+        schema::migrate(&parse(url)?).await
+    }
+}
+
+fn parse(url: &str) -> Result<PgConnectOptions, OpenError> {
+    let connect: PgConnectOptions = url.parse().map_err(OpenError::Url)?;
+    Ok(connect.application_name("stead").options(SETTINGS))
 }

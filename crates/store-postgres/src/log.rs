@@ -9,14 +9,12 @@ use sqlx::{AssertSqlSafe, Postgres, Row};
 use store::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Snapshot};
 use wire::{SessionId, WorkspaceId};
 
+use crate::failure::{retried, unsettled};
 use crate::row::{STORED, cannot_be, number, parsed, signed, stored, summary, visibility_columns};
-use crate::{PostgresStore, catalog, failed, failure, list};
+use crate::{PostgresStore, catalog, failed, list};
 
 /// The most bytes of rows that are read at once, give or take one row.
 const MOST_BYTES: usize = 8 << 20;
-
-/// How often a transaction that stood in another's way is tried.
-const ATTEMPTS: u32 = 5;
 
 const APPEND: &str = "SELECT code, new_head, new_epoch FROM stead_append(
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
@@ -75,14 +73,14 @@ pub(crate) fn check_numbers(before: u64, rows: &[Stored]) -> Result<()> {
 }
 
 /// The append itself: one call, whatever becomes of it.
-async fn call(connection: &mut PgConnection, append: &Append) -> std::result::Result<Result<Appended>, sqlx::Error> {
+async fn call(connection: &mut PgConnection, append: &Append) -> Result<Appended> {
     let (lease, claimant, held) = match &append.lease {
         Lease::None => (0_i16, String::new(), 0),
         Lease::Claim { owner } => (1, owner.clone(), 0),
         Lease::Hold { epoch } => (2, String::new(), *epoch),
         Lease::Release { epoch } => (3, String::new(), *epoch),
     };
-    let summary = serde_json::to_string(&append.summary).unwrap_or_default();
+    let summary = serde_json::to_string(&append.summary).map_err(|error| Error::Failed(error.to_string()))?;
     let sql = sqlx::query(APPEND)
         .bind(append.session.to_string())
         .bind(signed(append.expected_head))
@@ -91,15 +89,15 @@ async fn call(connection: &mut PgConnection, append: &Append) -> std::result::Re
         .bind(signed(held));
     let sql = Columns::of(append.rows.iter()).bind(sql);
     let sql = sql.bind(append.summary.status.name()).bind(append.runnable).bind(summary);
-    let row = sql.fetch_one(connection).await?;
-    let (code, head, epoch): (i32, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let (head, epoch) = (head.unsigned_abs(), epoch.unsigned_abs());
-    Ok(match code {
+    // Outside a transaction the call commits by itself.
+    let row = sql.fetch_one(connection).await.map_err(unsettled)?;
+    let (head, epoch) = (number(&row, 1)?, number(&row, 2)?);
+    match row.try_get::<i32, _>(0).map_err(failed)? {
         0 => Ok(Appended { head, epoch }),
         1 => Err(Error::Conflict { head }),
         2 => Err(Error::Fenced { epoch }),
         _ => Err(Error::NotFound),
-    })
+    }
 }
 
 /// Inserts rows and what waits among them; the header is somebody else's.
@@ -108,14 +106,24 @@ pub(crate) async fn insert_rows(connection: &mut PgConnection, session: &str, ro
                $7::smallint[], $8::bigint[], $9::text[], $10::text[])";
     let sql = sqlx::query(sql).bind(session.to_owned());
     Columns::of(rows).bind(sql).execute(&mut *connection).await.map_err(failed)?;
+    let (mut waiting, mut processed) = (Vec::new(), Vec::new());
     for row in rows {
-        let (sql, position) = match row.visibility {
-            Visibility::Waiting => ("INSERT INTO waiting (session, position) VALUES ($1, $2)", row.position),
-            Visibility::Processes(of) => ("DELETE FROM waiting WHERE session = $1 AND position = $2", of),
-            Visibility::Private | Visibility::Shown => continue,
-        };
-        let sql = sqlx::query(sql).bind(session.to_owned()).bind(signed(position));
-        sql.execute(&mut *connection).await.map_err(failed)?;
+        match row.visibility {
+            Visibility::Waiting => waiting.push(signed(row.position)),
+            Visibility::Processes(of) => processed.push(signed(of)),
+            Visibility::Private | Visibility::Shown => {}
+        }
+    }
+    // In this order: one of the rows may process another.
+    let moves = [
+        ("INSERT INTO waiting (session, position) SELECT $1, unnest($2::bigint[])", waiting),
+        ("DELETE FROM waiting WHERE session = $1 AND position = ANY($2)", processed),
+    ];
+    for (sql, positions) in moves {
+        if !positions.is_empty() {
+            let sql = sqlx::query(sql).bind(session.to_owned()).bind(positions);
+            sql.execute(&mut *connection).await.map_err(failed)?;
+        }
     }
     Ok(())
 }
@@ -136,35 +144,50 @@ pub(crate) async fn insert_header(connection: &mut PgConnection, session: &str, 
 }
 
 impl PostgresStore {
-    async fn append_with_changes(&self, append: &Append) -> Result<Appended> {
-        for _ in 1..ATTEMPTS {
-            match self.try_append(append).await {
-                Err(Tried::Again) => {}
-                Err(Tried::Failed(error)) => return Err(error),
-                Ok(appended) => return Ok(appended),
-            }
-        }
-        Err(Error::Failed("other transactions stood in the way again and again".into()))
+    async fn try_create(&self, header: &SessionHead, append: &Append) -> Result<Appended> {
+        let session = append.session.to_string();
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        insert_header(&mut transaction, &session, header).await?;
+        insert_rows(&mut transaction, &session, &append.rows).await?;
+        catalog::apply(&mut transaction, &append.changes).await?;
+        transaction.commit().await.map_err(unsettled)?;
+        Ok(Appended { head: header.head, epoch: header.epoch })
     }
 
-    async fn try_append(&self, append: &Append) -> std::result::Result<Appended, Tried> {
-        let mut transaction = self.pool.begin().await?;
-        let appended = call(&mut transaction, append).await?.map_err(Tried::Failed)?;
-        catalog::apply(&mut transaction, append.changes.clone()).await.map_err(Tried::Failed)?;
-        transaction.commit().await?;
+    async fn try_append(&self, append: &Append) -> Result<Appended> {
+        if append.changes.is_empty() {
+            let mut connection = self.pool.acquire().await.map_err(failed)?;
+            return call(&mut connection, append).await;
+        }
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let appended = call(&mut transaction, append).await?;
+        catalog::apply(&mut transaction, &append.changes).await?;
+        transaction.commit().await.map_err(unsettled)?;
         Ok(appended)
     }
-}
 
-/// Why a transaction did not come to its end.
-enum Tried {
-    Again,
-    Failed(Error),
-}
-
-impl From<sqlx::Error> for Tried {
-    fn from(error: sqlx::Error) -> Self {
-        if failure::is_contention(&error) { Self::Again } else { Self::Failed(failed(error)) }
+    async fn try_delete(&self, session: SessionId) -> Result<()> {
+        let id = session.to_string();
+        let mut transaction = self.pool.begin().await.map_err(failed)?;
+        let sql = sqlx::query("SELECT workspace, runnable FROM sessions WHERE id = $1 FOR UPDATE").bind(id.clone());
+        let row = sql.fetch_optional(&mut *transaction).await.map_err(failed)?.ok_or(Error::NotFound)?;
+        let (workspace, runnable): (String, bool) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+        if runnable {
+            return Err(Error::InUse);
+        }
+        for sql in [
+            "DELETE FROM log WHERE session = $1",
+            "DELETE FROM waiting WHERE session = $1",
+            "DELETE FROM coverage WHERE session = $1",
+            "DELETE FROM snapshots WHERE session = $1",
+            "DELETE FROM sessions WHERE id = $1",
+        ] {
+            sqlx::query(sql).bind(id.clone()).execute(&mut *transaction).await.map_err(failed)?;
+        }
+        let sql = "DELETE FROM documents WHERE workspace = $1
+                   AND (kind = 'session' AND id = $2 OR kind = 'file' AND parent = $2)";
+        sqlx::query(sql).bind(workspace).bind(id).execute(&mut *transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(unsettled)
     }
 }
 
@@ -173,23 +196,13 @@ impl SessionLog for PostgresStore {
     async fn create_session(&self, workspace: WorkspaceId, append: Append) -> Result<Appended> {
         check_numbers(0, &append.rows)?;
         let head = append.rows.len() as u64;
-        let session = append.session.to_string();
         let header = SessionHead { workspace, head, epoch: 0, summary: append.summary, runnable: append.runnable };
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        insert_header(&mut transaction, &session, &header).await?;
-        insert_rows(&mut transaction, &session, &append.rows).await?;
-        catalog::apply(&mut transaction, append.changes).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(Appended { head, epoch: 0 })
+        retried(|| self.try_create(&header, &append)).await
     }
 
     async fn append(&self, append: Append) -> Result<Appended> {
         check_numbers(append.expected_head, &append.rows)?;
-        if !append.changes.is_empty() {
-            return self.append_with_changes(&append).await;
-        }
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        call(&mut connection, &append).await.map_err(failed)?
+        retried(|| self.try_append(&append)).await
     }
 
     async fn rows(&self, session: SessionId, after: u64, limit: usize) -> Result<Vec<Stored>> {
@@ -292,33 +305,16 @@ impl SessionLog for PostgresStore {
     }
 
     async fn delete_session(&self, session: SessionId) -> Result<()> {
-        let id = session.to_string();
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let sql = sqlx::query("SELECT workspace, runnable FROM sessions WHERE id = $1 FOR UPDATE").bind(id.clone());
-        let row = sql.fetch_optional(&mut *transaction).await.map_err(failed)?.ok_or(Error::NotFound)?;
-        let (workspace, runnable): (String, bool) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
-        if runnable {
-            return Err(Error::InUse);
-        }
-        for sql in [
-            "DELETE FROM log WHERE session = $1",
-            "DELETE FROM waiting WHERE session = $1",
-            "DELETE FROM coverage WHERE session = $1",
-            "DELETE FROM snapshots WHERE session = $1",
-            "DELETE FROM sessions WHERE id = $1",
-        ] {
-            sqlx::query(sql).bind(id.clone()).execute(&mut *transaction).await.map_err(failed)?;
-        }
-        let sql = "DELETE FROM documents WHERE workspace = $1
-                   AND (kind = 'session' AND id = $2 OR kind = 'file' AND parent = $2)";
-        sqlx::query(sql).bind(workspace).bind(id).execute(&mut *transaction).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)
+        retried(|| self.try_delete(session)).await
     }
 }
 
 pub(crate) async fn cover(connection: &mut PgConnection, session: SessionId, key: &str, position: u64) -> Result<()> {
-    let sql = "INSERT INTO coverage (session, key, position) SELECT $1, $2, $3 FROM sessions WHERE id = $1
-               ON CONFLICT (session, key) DO UPDATE SET position = greatest(coverage.position, excluded.position)";
+    // The session stays until this is written, and what would not rise is not written.
+    let sql =
+        "INSERT INTO coverage (session, key, position) SELECT $1, $2, $3 FROM sessions WHERE id = $1 FOR KEY SHARE
+               ON CONFLICT (session, key) DO UPDATE SET position = excluded.position
+               WHERE coverage.position < excluded.position";
     let sql = sqlx::query(sql).bind(session.to_string()).bind(key.to_owned()).bind(signed(position));
     sql.execute(connection).await.map(|_| ()).map_err(failed)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use crate::process::{free_port, guarded, in_path, missing, spawn, wait_for};
 
@@ -25,8 +26,15 @@ impl Server {
         let mut command = guarded(&self.program, None);
         command.args(["-a", "127.0.0.1", "-p", &self.port.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        *self.server.lock().expect("the lock is whole") = Some(spawn(command)?);
-        wait_for(self.port)
+        let mut server = self.server.lock().expect("the lock is whole");
+        let server = server.insert(spawn(command)?);
+        wait_for(self.port)?;
+        // Somebody else may listen there, and this one be gone for it.
+        std::thread::sleep(Duration::from_millis(50));
+        match server.try_wait() {
+            Ok(None) => Ok(()),
+            ended => Err(format!("nats-server has ended: {ended:?}")),
+        }
     }
 
     pub fn url(&self) -> String {

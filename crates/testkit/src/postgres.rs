@@ -3,19 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::process::{free_port, guarded, in_path, is_root, missing, spawn, wait_for};
+use crate::process::{Sweeper, free_port, guarded, in_path, is_root, missing, spawn};
 
 /// The user that PostgreSQL runs as where this process is root, which it refuses to be.
 const USER: &str = "postgres";
+
+/// How many more ports are tried: between the search for one and its use, somebody else may take it.
+const PORTS: u32 = 3;
 
 /// One server, with any number of databases.
 pub struct Cluster {
     programs: PathBuf,
     directory: TempDir,
+    /// Dropped behind the directory, which is removed by then.
+    _sweeper: Sweeper,
     port: u16,
     settings: Vec<(String, String)>,
     server: Mutex<Option<Child>>,
@@ -34,12 +40,22 @@ impl Cluster {
             run(Command::new("chown").arg(USER).arg(directory.path()))?;
         }
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let cluster = Self { programs, directory, port: free_port(), settings, server: Mutex::new(None) };
+        let sweeper = Sweeper::of(directory.path())?;
+        let server = Mutex::new(None);
+        let mut cluster = Self { programs, directory, _sweeper: sweeper, port: free_port(), settings, server };
         let mut init = guarded(&cluster.programs.join("initdb"), cluster.user());
         init.args(["-A", "trust", "-U", "stead", "-E", "UTF8", "--locale=C", "--no-sync", "-D"]).arg(cluster.data());
         run(&mut init)?;
-        cluster.serve()?;
-        Ok(Some(cluster))
+        let mut served = cluster.serve();
+        for _ in 0..PORTS {
+            if served.is_ok() {
+                break;
+            }
+            cluster.stop();
+            cluster.port = free_port();
+            served = cluster.serve();
+        }
+        served.map(|()| Some(cluster))
     }
 
     /// One server for all tests of this process.
@@ -76,14 +92,25 @@ impl Cluster {
         let log = log.map_err(|error| error.to_string())?;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         *self.server.lock().expect("the lock is whole") = Some(spawn(command)?);
-        wait_for(self.port)?;
         for _ in 0..600 {
-            if self.sql("postgres", "SELECT 1").is_ok() {
+            // Whoever answers may be another server, and this one gone because the port was taken.
+            let answer = self.sql("postgres", "SHOW data_directory");
+            if answer.is_ok_and(|directory| Path::new(&directory) == self.data()) {
                 return Ok(());
             }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            if self.is_dead() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
-        Err(format!("PostgreSQL does not start; its log is in {}", self.directory.path().display()))
+        // The file goes with the directory.
+        let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+        Err(format!("PostgreSQL does not start; its log:\n{log}"))
+    }
+
+    fn is_dead(&self) -> bool {
+        let mut server = self.server.lock().expect("the lock is whole");
+        server.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
     pub fn url(&self, database: &str) -> String {

@@ -1,8 +1,9 @@
 //! Server processes that die with whoever started them.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ pub(crate) fn spawn(mut command: Command) -> Result<Child, String> {
         let child = command.spawn().map_err(|error| format!("{command:?}: {error}"));
         let lives = child.is_ok();
         let _ = started.send(child);
-        while lives {
-            std::thread::park();
+        if lives {
+            loop {
+                std::thread::park();
+            }
         }
     });
     keeper.map_err(|error| error.to_string())?;
@@ -23,7 +26,7 @@ pub(crate) fn spawn(mut command: Command) -> Result<Child, String> {
 }
 
 /// `setpriv` ends the process with its parent, and runs it as an ordinary user where that is needed.
-pub(crate) fn guarded(program: &std::path::Path, user: Option<&str>) -> Command {
+pub(crate) fn guarded(program: &Path, user: Option<&str>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
     if let Some(user) = user {
@@ -31,6 +34,27 @@ pub(crate) fn guarded(program: &std::path::Path, user: Option<&str>) -> Command 
     }
     command.arg("--").arg(program);
     command
+}
+
+/// Removes a directory when this process has ended, however it ends: what a static has is never dropped.
+pub(crate) struct Sweeper(Child);
+
+impl Sweeper {
+    pub(crate) fn of(directory: &Path) -> Result<Self, String> {
+        let mut sweeper = Command::new("sh");
+        // Nobody writes to it: it reads until nobody can. What dies with this process gets a moment to do so.
+        sweeper.args(["-c", "read -r _; sleep 1; exec rm -rf -- \"$1\"", "sweeper"]).arg(directory);
+        // What ends this process from a terminal is not to end the sweeper, too.
+        sweeper.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        sweeper.spawn().map(Self).map_err(|error| format!("{sweeper:?}: {error}"))
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 pub(crate) fn is_root() -> bool {

@@ -50,8 +50,7 @@ async fn a_command_begun_under_one_server_ends_under_the_next() {
     let mut bench = Bench::new();
     let hand = bench.hand().await;
     let address = hand.address().clone();
-    let begun =
-        tokio::time::timeout(std::time::Duration::from_millis(100), hand.execute(call("long", "sleep 0.5; echo done")));
+    let begun = tokio::time::timeout(Duration::from_millis(100), hand.execute(call("long", "sleep 0.5; echo done")));
     assert!(begun.await.is_err());
     drop(hand);
     bench.sandbox = open(bench.data.path());
