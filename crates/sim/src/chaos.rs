@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use store::volatile::Volatile;
+use store::{Dead, Nodes};
+
 use crate::dice::Dice;
 use crate::hands::Boxes;
 use crate::node::Node;
 use crate::time::{pass, spawn};
 
 /// Misfortunes in one run, one after the other.
-pub(crate) async fn rage(nodes: Arc<Vec<Node>>, boxes: Boxes, dice: Dice, misfortunes: u64) {
+pub(crate) async fn rage(nodes: Arc<Vec<Node>>, (boxes, store): (Boxes, Arc<Volatile>), dice: Dice, misfortunes: u64) {
     for _ in 0..misfortunes {
         pass(dice.between(50, 12_000)).await;
         let number = dice.below(nodes.len() as u64) as usize;
         let Some(node) = nodes.get(number) else { return };
-        match dice.below(8) {
+        match dice.below(9) {
             0 => node.kill(),
             // Somewhere in the middle of its next steps.
             1..3 => node.weather.light_fuse(dice.between(1, 40)),
@@ -35,8 +38,18 @@ pub(crate) async fn rage(nodes: Arc<Vec<Node>>, boxes: Boxes, dice: Dice, misfor
                 });
             }
             6 => boxes.kill_one(),
+            7 => steal(&store, &dice).await,
             _ => node.clock.jump(i64::try_from(dice.below(7_200_000)).unwrap_or(0) - 3_600_000),
         }
+    }
+}
+
+/// A node that lives is declared dead, and its leases go to whoever comes.
+async fn steal(store: &Volatile, dice: &Dice) {
+    let nodes = store.nodes().await.unwrap_or_default();
+    let chosen = dice.below(nodes.len() as u64) as usize;
+    if let Some(victim) = nodes.get(chosen) {
+        let _ = store.bury(Dead::Node(victim.node.id.clone())).await;
     }
 }
 

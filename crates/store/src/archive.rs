@@ -67,10 +67,17 @@ pub async fn export(store: &dyn Store, file: &mut dyn Write, progress: impl Fn(u
             records += 1;
             if let Record::Blob { workspace, id, .. } = record {
                 let mut bytes = store.read(*workspace, &BlobId(id.clone())).await?;
+                // Lines of one length, however the store cuts its bytes: equal installations have equal exports.
+                let mut waiting = Vec::new();
                 while let Some(bytes) = bytes.next().await {
-                    for chunk in bytes?.chunks(CHUNK) {
+                    waiting.extend_from_slice(&bytes?);
+                    let whole = waiting.len() - waiting.len() % CHUNK;
+                    for chunk in waiting.drain(..whole).as_slice().chunks(CHUNK) {
                         file.line(&Chunk { bytes: STANDARD.encode(chunk) })?;
                     }
+                }
+                if !waiting.is_empty() {
+                    file.line(&Chunk { bytes: STANDARD.encode(&waiting) })?;
                 }
             }
         }

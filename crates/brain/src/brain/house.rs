@@ -1,6 +1,6 @@
 //! What a node does beside its sessions: it listens to the others, looks for work that nobody rang for, and cleans up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bus::{Bell, Heard};
@@ -37,7 +37,7 @@ impl Brain {
                     None => return,
                     Some(Heard::Preview { session, preview }) => brain.inner.sessions.bus.hear(session, preview),
                     Some(Heard::Missed) => {
-                        brain.refresh_watched().await;
+                        brain.refresh_used().await;
                         brain.ring_workers();
                         brain.inner.look.notify_one();
                     }
@@ -71,21 +71,28 @@ impl Brain {
         }
     }
 
-    /// Looks whether the sessions that are watched here have grown without a doorbell.
-    async fn refresh_watched(&self) {
-        let watched = self.inner.sessions.bus.watched();
-        if watched.is_empty() {
+    /// Looks whether the sessions that are watched or worked on here have grown without a doorbell.
+    async fn refresh_used(&self) {
+        let mut used: BTreeSet<_> = self.inner.sessions.bus.watched().into_iter().collect();
+        used.extend(self.inner.workers.lock().keys());
+        if used.is_empty() {
             return;
         }
-        let heads: HashMap<_, _> = match self.inner.sessions.store.heads(watched.clone()).await {
+        let heads: HashMap<_, _> = match self.inner.sessions.store.heads(used.iter().copied().collect()).await {
             Ok(heads) => heads.into_iter().collect(),
             // The heartbeat tells when the store is silent.
             Err(_) => return,
         };
-        for session in watched {
+        for session in used {
+            let Some(known) = self.inner.sessions.warm(session).map(|live| live.head()) else { continue };
             // What is not there any more counts as grown beyond all bounds.
             let head = heads.get(&session).copied().unwrap_or(u64::MAX);
-            self.refresh(Bell { session, head }).await;
+            if head > known {
+                self.refresh(Bell { session, head }).await;
+                if self.has_worker(session) {
+                    self.ring(session);
+                }
+            }
         }
     }
 
@@ -113,7 +120,7 @@ impl Brain {
                 () = self.inner.look.notified() => tokio::time::sleep(GATHER).await,
                 () = tokio::time::sleep(poll) => {
                     if is_shared {
-                        self.refresh_watched().await;
+                        self.refresh_used().await;
                     }
                     self.inner.hands.clear_away().await;
                 }
