@@ -16,7 +16,7 @@ impl Default for Backoff {
 }
 
 /// The longest that a provider can make us wait.
-const MOST_ASKED: Duration = Duration::from_secs(120);
+pub(crate) const MOST_ASKED: Duration = Duration::from_secs(120);
 
 impl Backoff {
     /// `attempts` failed before this one. `random` is any number; `asked` is what the provider asks for.

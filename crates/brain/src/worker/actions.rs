@@ -14,6 +14,7 @@ use wire::{EventId, Timestamp};
 use super::{Ended, HandState, Pending, Run};
 use crate::collect::collect;
 use crate::hands_of;
+use crate::retry::MOST_ASKED;
 
 /// What the model is told when nobody can know whether its call ran.
 const UNKNOWN: &str = "The sandbox was lost while this call ran, so its outcome is unknown: it may have run wholly, in part, or not \
@@ -109,7 +110,8 @@ impl Run {
 
     fn wait(&mut self, until: Timestamp) {
         self.flight.backing = true;
-        let delay = Duration::from_millis(until.since(self.brain.sessions.clock.now()));
+        // By the clock of whoever failed, which may be wrong: no wait is longer than the longest that there is.
+        let delay = Duration::from_millis(until.since(self.brain.sessions.clock.now())).min(MOST_ASKED);
         self.under_way.push(
             async move {
                 tokio::time::sleep(delay).await;
