@@ -100,7 +100,18 @@ fn on_postgres(root: &Path) -> Result<Outcome> {
         }
     }
     let mut suite = cargo(root);
-    suite.args(["run", "--release", "--locked", "--quiet", "--package", "testkit", "--bin", "with-postgres", "--", "--"]);
+    suite.args([
+        "run",
+        "--release",
+        "--locked",
+        "--quiet",
+        "--package",
+        "testkit",
+        "--bin",
+        "with-postgres",
+        "--",
+        "--",
+    ]);
     suite.args(["bash", CONFORMANCE, "python-2.12"]).env("STEAD_BIN", openapi::binary(root));
     counted(&mut suite)
 }

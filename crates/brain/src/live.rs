@@ -128,8 +128,9 @@ impl Sessions {
         }
         let head = self.store.head(id).await?;
         let name = id.to_string();
-        let document = self.store.get(head.workspace, Kind::Session, &name);
-        let (document, folded) = futures::try_join!(document, self.wake(id))?;
+        // The document last: one that is newer than the log that was read does no harm, an older one would keep an old agent.
+        let folded = self.wake(id).await?;
+        let document = self.store.get(head.workspace, Kind::Session, &name).await?;
         let record = serde_json::from_str(&document.document.body).map_err(|error| Error::Failed(error.to_string()))?;
         let live = self.warm.keep(Arc::new(Live::new(id, head.workspace, record, folded)));
         Ok(live)

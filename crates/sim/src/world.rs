@@ -80,7 +80,8 @@ async fn play(seed: u64) -> Outcome {
     for number in 0..nodes.len() {
         spawn(chaos::keep_up(nodes.clone(), number, dice.fork()));
     }
-    let rage = chaos::rage(nodes.clone(), (common.boxes.clone(), common.store.clone()), dice.fork(), dice.between(5, 30));
+    let rage =
+        chaos::rage(nodes.clone(), (common.boxes.clone(), common.store.clone()), dice.fork(), dice.between(5, 30));
     let lives = futures::future::join_all(clients.iter().map(|client| client.live(client.dice.between(3, 25))));
     futures::join!(rage, lives);
     // The storm is over: from now on everything works, and everything must come to rest.

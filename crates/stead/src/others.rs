@@ -79,7 +79,9 @@ impl Orphans {
         let place = self.store.setting(&Others::place_of(home)).await;
         let place = place.map_err(|error| Lost::Refused(error.to_string()))?;
         let place: Place = place.and_then(|place| serde_json::from_str(&place).ok()).ok_or_else(away)?;
-        if place.machine != self.machine || !place.path.is_dir() {
+        // Containers of one host are one machine, and the same path may lead to another directory in each.
+        let is_there = std::fs::read_to_string(place.path.join("directory_id")).is_ok_and(|id| id == home);
+        if place.machine != self.machine || !is_there {
             return Err(away());
         }
         let make = || Arc::new(Namespace::new(namespace::Options { data_dir: place.path, home: home.to_owned() }));

@@ -49,7 +49,8 @@ struct Rung {
 impl Doorbells {
     /// Hears the other nodes of the installation from now on, and tells `heard` of what they ring.
     pub fn start(store: Arc<PostgresStore>, installation: &str, node: String, heard: mpsc::Sender<Heard>) -> Self {
-        let channel = format!("stead_{installation}");
+        // A channel's name has at most 63 bytes; half of the installation's name is still unlike any other.
+        let channel = format!("stead_{installation:.32}");
         let (waiting, stop) = (Arc::new(Waiting::default()), CancellationToken::new());
         let out = ring_out(store.clone(), channel.clone(), node.clone(), waiting.clone());
         spawn(stop.clone(), out);
@@ -106,7 +107,7 @@ async fn ring_out(store: Arc<PostgresStore>, channel: String, node: String, wait
             .filter_map(|bells| serde_json::to_string(&Rung { node: node.clone(), bells: bells.to_vec() }).ok());
         if let Err(error) = store.notify(&channel, texts.collect()).await {
             // Lost: the other nodes look for themselves.
-            tracing::debug!(%error, "the doorbells could not be rung");
+            tracing::warn!(%error, "the doorbells could not be rung");
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -151,7 +151,11 @@ pub async fn import(store: &dyn Store, file: &mut dyn BufRead, progress: impl Fn
     lines.next()?;
     let (mut records, mut part, mut bytes) = (0, Vec::new(), 0);
     while let Some(line) = lines.next()? {
-        let Ok(record) = serde_json::from_str::<Record>(line) else { break };
+        if serde_json::from_str::<End>(line).is_ok() {
+            break;
+        }
+        let record: Record = serde_json::from_str(line)
+            .map_err(|error| Error::NotAnExport(format!("record {} is not of this version: {error}", records + 1)))?;
         bytes += line.len();
         records += 1;
         if let Record::Blob { workspace, id, size } = &record {

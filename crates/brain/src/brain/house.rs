@@ -6,6 +6,7 @@ use std::time::Duration;
 use bus::{Bell, Heard};
 use store::Error;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use wire::SessionId;
 
 use super::Brain;
@@ -113,17 +114,20 @@ impl Brain {
         let is_shared = sessions.bus.is_shared();
         let poll = if is_shared { POLL_SHARED } else { POLL };
         let mut swept = tokio::time::Instant::now();
+        // Made once: doorbells that come without a pause must not put the poll off for ever.
+        let mut polls = tokio::time::interval(poll);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = self.inner.closed.cancelled() => return,
-                () = self.inner.look.notified() => tokio::time::sleep(GATHER).await,
-                () = tokio::time::sleep(poll) => {
+                _ = polls.tick() => {
                     if is_shared {
                         self.refresh_used().await;
                     }
                     self.inner.hands.clear_away().await;
                 }
+                () = self.inner.look.notified() => tokio::time::sleep(GATHER).await,
             }
             self.look().await;
             sessions.cool();

@@ -177,6 +177,7 @@ impl Run {
                 let address =
                     serde_json::to_string(hand.address()).map_err(|error| store::Error::Failed(error.to_string()))?;
                 let step = self.step(Input::Provisioned { address }, false).await?;
+                self.ready().await?;
                 self.up(hand);
                 return Ok(Some(step));
             }
@@ -185,6 +186,8 @@ impl Run {
                 return Ok(None);
             }
             Ended::Adopted(Ok(hand)) => {
+                // It may have taken long to be reached, and what waits for it starts now.
+                self.ready().await?;
                 self.up(hand);
                 return Ok(None);
             }

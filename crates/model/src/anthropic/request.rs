@@ -164,12 +164,15 @@ fn part(block: &Block) -> Option<Part<'_>> {
         Block::ToolUse(call) => {
             Some(Part::Known(Known::ToolUse { id: &call.id, name: &call.name, input: &call.input }))
         }
-        Block::ToolResult { tool_use_id, content, is_error } => Some(Part::Known(Known::ToolResult {
-            tool_use_id,
-            content: content.iter().filter_map(part).collect(),
-            is_error: *is_error,
-            cache_control: None,
-        })),
+        Block::ToolResult { tool_use_id, content, is_error } => {
+            let mut content: Vec<Part<'_>> = content.iter().filter_map(part).collect();
+            if *is_error && content.is_empty() {
+                // The API refuses an error without a word, and would refuse it again with every later request.
+                content.extend(text("The tool failed without a message."));
+            }
+            let known = Known::ToolResult { tool_use_id, content, is_error: *is_error, cache_control: None };
+            Some(Part::Known(known))
+        }
         Block::Opaque { provider, raw } => (*provider == PROVIDER).then_some(Part::Opaque(raw)),
     }
 }
