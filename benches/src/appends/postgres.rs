@@ -49,7 +49,7 @@ pub(super) async fn run(lasting: Duration) -> Result<()> {
 }
 
 async fn open(url: &str) -> Result<AnyStore> {
-    let options = store_postgres::Options { connections: CONNECTIONS };
+    let options = store_postgres::Options { connections: CONNECTIONS, ..Default::default() };
     Ok(Arc::new(PostgresStore::connect(url, options).await?))
 }
 

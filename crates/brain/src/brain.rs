@@ -15,7 +15,7 @@ use futures::FutureExt;
 use hands::{Limits, Sandbox};
 use parking_lot::{Mutex, RwLock};
 use store::{AnyStore, Clock, Rng};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use wire::SessionId;
 
@@ -28,6 +28,9 @@ use crate::routes::Routes;
 use crate::tasks::Tasks;
 use crate::tenure::Tenure;
 use crate::worker;
+
+/// Sessions that are taken up at once.
+const STARTS: usize = 16;
 
 /// How long after an error of ours a session is taken up again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -105,6 +108,10 @@ pub(crate) struct Inner {
     tasks: Tasks,
     /// Somebody said that there is work.
     look: Notify,
+    /// Sessions that are behind what others have appended to them, with how far those are.
+    behind: Mutex<BTreeMap<SessionId, u64>>,
+    /// Sessions that are taken up at once: a node that takes over thousands must not drown its store.
+    pub(crate) starts: Semaphore,
 }
 
 /// A session that this node works on.
@@ -150,6 +157,8 @@ impl Brain {
                 working: Tasks::default(),
                 tasks,
                 look: Notify::new(),
+                behind: Mutex::default(),
+                starts: Semaphore::new(STARTS),
             }
         });
         Self { inner }
@@ -172,7 +181,7 @@ impl Brain {
         let brain = self.clone();
         self.inner.tasks.spawn("house", async move { brain.keep_house().await });
         let brain = self.clone();
-        self.inner.tasks.spawn("sandboxes", async move { brain.prepare_hands().await });
+        self.inner.tasks.spawn("sandboxes", async move { brain.tend_hands().await });
         if self.inner.sessions.bus.is_shared() {
             let brain = self.clone();
             self.inner.tasks.spawn("other nodes", async move { brain.watch_others().await });
@@ -182,13 +191,13 @@ impl Brain {
 
     /// There may be something to do for this session.
     pub fn ring(&self, session: SessionId) {
-        if self.inner.stop.is_cancelled() {
-            return;
-        }
         let mut workers = self.inner.workers.lock();
         if let Some(worker) = workers.get(&session) {
             worker.rung.store(true, Ordering::Release);
             worker.bell.notify_one();
+            return;
+        }
+        if self.inner.stop.is_cancelled() {
             return;
         }
         let worker = Arc::new(Worker::default());

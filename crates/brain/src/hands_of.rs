@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hands::{Address, Execute, Found, Hand, Limits, Lost, Outcome, Sandbox, Spec};
+use hands::{Address, Execute, Found, Hand, Kept, Limits, Lost, Outcome, Sandbox, Spec};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use store::{AnyStore, BlobId, Change, Item};
 use tokio::time::Instant;
 use wire::content::{Content, Source};
 use wire::session::Resource;
-use wire::{EventId, SessionId};
+use wire::{EventId, SessionId, Timestamp};
 
 use crate::brain::Options;
 use crate::elsewhere::Elsewhere;
@@ -121,15 +121,42 @@ impl HandsOf {
         }
     }
 
+    /// Whether what the sandbox at this address was asked to do, and what became of that, is known to the next one that is
+    /// made here.
+    pub(crate) async fn has_journal(&self, session: SessionId, address: &str) -> bool {
+        let Ok(address) = serde_json::from_str::<Address>(address) else { return false };
+        let name = session.to_string();
+        let is_this = |kept: &Kept| kept.name == name && kept.incarnation.as_ref() == Some(&address.incarnation);
+        self.is_home(&address) && self.sandbox.kept().await.iter().any(is_this)
+    }
+
+    fn is_home(&self, address: &Address) -> bool {
+        address.home.as_ref().is_none_or(|home| *home == self.home)
+    }
+
+    /// What makes the node of a sandbox that was given up remove it. Here the next one takes its place.
+    pub(crate) fn forget(&self, session: SessionId, address: &str) -> Vec<Change> {
+        let Ok(address) = serde_json::from_str::<Address>(address) else { return Vec::new() };
+        self.removal(session, &address).into_iter().collect()
+    }
+
+    /// `None` if this node has to do it.
+    fn removal(&self, session: SessionId, address: &Address) -> Option<Change> {
+        let home = address.home.as_ref().filter(|home| **home != self.home)?;
+        let id = format!("{session}.{}", address.incarnation);
+        Some(Change::Enqueue(Item { queue: queue(home), id, due_at: Timestamp::from_millis(0), body: String::new() }))
+    }
+
     /// Removes the sandbox, or has its node do so.
     pub(crate) async fn release(&self, session: SessionId, address: Option<&str>) -> Result<(), String> {
         let address: Option<Address> = address.and_then(|address| serde_json::from_str(address).ok());
-        let home = address.and_then(|address| address.home).filter(|home| *home != self.home);
-        let Some(home) = home else { return self.destroy(session).await.map_err(|error| error.to_string()) };
-        self.attached.lock().remove(&session);
-        let due_at = wire::Timestamp::from_millis(0);
-        let item = Item { queue: queue(&home), id: session.to_string(), due_at, body: String::new() };
-        self.store.apply(vec![Change::Enqueue(item)]).await.map_err(|error| error.to_string())
+        match address.and_then(|address| self.removal(session, &address)) {
+            None => self.destroy(session, None).await.map_err(|error| error.to_string()),
+            Some(removal) => {
+                self.attached.lock().remove(&session);
+                self.store.apply(vec![removal]).await.map_err(|error| error.to_string())
+            }
+        }
     }
 
     /// Removes the sandboxes that other nodes have asked this one to.
@@ -137,8 +164,9 @@ impl HandsOf {
         let queue = queue(&self.home);
         // A store that does not answer is told of by the heartbeat.
         for taken in self.store.take(&queue, 100, CLEARING).await.unwrap_or_default() {
-            let Ok(session) = taken.item.id.parse::<SessionId>() else { continue };
-            match self.destroy(session).await {
+            let Some((session, incarnation)) = taken.item.id.split_once('.') else { continue };
+            let Ok(session) = session.parse::<SessionId>() else { continue };
+            match self.destroy(session, Some(incarnation)).await {
                 Ok(()) => {
                     // Done twice does no harm.
                     let _ = self.store.finish(&queue, &taken.item.id, taken.attempt).await;
@@ -148,9 +176,26 @@ impl HandsOf {
         }
     }
 
-    pub(crate) async fn destroy(&self, session: SessionId) -> std::io::Result<()> {
-        self.attached.lock().remove(&session);
-        self.sandbox.destroy(&session.to_string()).await
+    pub(crate) async fn destroy(&self, session: SessionId, incarnation: Option<&str>) -> std::io::Result<()> {
+        match incarnation {
+            Some(incarnation) => self.detach(session, incarnation),
+            None => drop(self.attached.lock().remove(&session)),
+        }
+        self.sandbox.destroy(&session.to_string(), incarnation).await
+    }
+
+    /// The sessions whose sandboxes this node holds, with their incarnations.
+    pub(crate) fn attached(&self) -> Vec<(SessionId, String)> {
+        let attached = self.attached.lock();
+        attached.iter().map(|(session, hand)| (*session, hand.address().incarnation.clone())).collect()
+    }
+
+    /// Lets go of a sandbox, unless it is another one by now.
+    pub(crate) fn detach(&self, session: SessionId, incarnation: &str) {
+        let mut attached = self.attached.lock();
+        if attached.get(&session).is_some_and(|hand| hand.address().incarnation == incarnation) {
+            attached.remove(&session);
+        }
     }
 
     /// Gets ready what all sandboxes share, and tries one.
@@ -158,9 +203,9 @@ impl HandsOf {
         self.sandbox.prepare().await
     }
 
-    /// The names of all sandboxes on this node, live or dead.
-    pub(crate) async fn names(&self) -> Vec<String> {
-        self.sandbox.names().await
+    /// All sandboxes on this node, live or dead.
+    pub(crate) async fn kept(&self) -> Vec<Kept> {
+        self.sandbox.kept().await
     }
 }
 

@@ -45,9 +45,14 @@ impl Tenure {
         !self.over.is_cancelled() && self.age() < self.ttl * 2 / 3
     }
 
+    /// How long it still lasts.
+    pub(crate) fn left(&self) -> Duration {
+        self.ttl.saturating_sub(self.age())
+    }
+
     /// Whether the store may have given the leases to others already.
     pub(crate) fn is_spent(&self) -> bool {
-        self.age() >= self.ttl
+        self.left().is_zero()
     }
 
     /// Waits until something may be started.

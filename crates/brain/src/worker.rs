@@ -3,6 +3,7 @@
 mod actions;
 mod asks;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use hands::Hand;
 use serde_json::{Map, Value};
-use session::{Flight, Input, Limits, Step, step};
-use store::{Error, Lease};
+use session::{Action, Flight, Input, Limits, Step, step};
+use store::{Change, Error, Lease};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use wire::{EventId, SessionId};
@@ -25,6 +26,7 @@ use crate::tenure::{Over, Tenure};
 /// must be taken up again.
 pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) -> bool {
     let Some(tenure) = brain.tenure() else { return false };
+    let start = brain.starts.acquire().await;
     let live = match open(brain, session).await {
         Ok(live) => live,
         // Deleted between the ring and now.
@@ -43,21 +45,18 @@ pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) 
         under_way: FuturesUnordered::new(),
         hand: HandState::Unknown,
         waiting: Vec::new(),
+        started: BTreeMap::new(),
         drained_by: None,
     };
     let worked = tokio::select! {
         biased;
         // What is under way ends with the run: nothing of it could be written down.
         () = tenure.over() => return false,
-        worked = run.until_rest(bell) => worked,
+        worked = run.until_rest(bell, start) => worked,
     };
     match worked {
-        Ok(()) | Err(Error::Fenced { .. } | Error::NotFound) => false,
-        // The lease may still be ours, so that nobody else would come.
-        Err(error) => {
-            tracing::error!(%session, %error, "the session's work stopped");
-            true
-        }
+        Ok(()) => false,
+        Err(error) => run.gives_up(error).await,
     }
 }
 
@@ -81,6 +80,8 @@ pub(crate) struct Run {
     hand: HandState,
     /// Calls that wait for the sandbox to be up.
     waiting: Vec<Pending>,
+    /// Calls that are under way in it, with their tools.
+    started: BTreeMap<EventId, String>,
     /// When a request that is under way is given up, once the node stops.
     drained_by: Option<Instant>,
 }
@@ -108,7 +109,11 @@ enum Ended {
         outcome: Result<hands::Outcome, hands::Lost>,
         name: String,
     },
-    Provisioned(Result<Arc<dyn Hand>, String>),
+    Provisioned {
+        made: Result<Arc<dyn Hand>, String>,
+        /// Why there is no more the one that it stands in for.
+        lost: Option<String>,
+    },
     Adopted(Result<Arc<dyn Hand>, hands::Lost>),
     RetryDue,
     Collected,
@@ -117,8 +122,10 @@ enum Ended {
 }
 
 impl Run {
-    async fn until_rest(&mut self, bell: &Notify) -> store::Result<()> {
+    /// `start` is held until the session has been taken up.
+    async fn until_rest(&mut self, bell: &Notify, start: impl Send) -> store::Result<()> {
         let mut next = self.step(Input::Taken, true).await?;
+        drop(start);
         loop {
             if next.rest {
                 for action in next.actions {
@@ -130,8 +137,9 @@ impl Run {
                 return Ok(());
             }
             for action in next.actions {
-                if self.brain.stop.is_cancelled() {
-                    break;
+                // What an interrupt ends must end all the same: its outcome is nobody's.
+                if self.brain.stop.is_cancelled() && !matches!(action, Action::Abort { .. }) {
+                    continue;
                 }
                 self.ready().await?;
                 self.act(action).await?;
@@ -151,6 +159,11 @@ impl Run {
 
     /// Decides and appends. The first step of a run claims the lease with its rows.
     async fn step(&mut self, input: Input, claims: bool) -> store::Result<Step> {
+        self.step_with(input, claims, Vec::new()).await
+    }
+
+    /// The same, with changes that become durable with the step's rows.
+    async fn step_with(&mut self, input: Input, claims: bool, changes: Vec<Change>) -> store::Result<Step> {
         self.ready().await?;
         let (flight, limits, epoch) = (&self.flight, self.limits(), self.epoch);
         let node = &self.tenure.id;
@@ -173,7 +186,7 @@ impl Run {
                 (false, false) if rows.is_empty() => Lease::None,
                 (false, false) => Lease::Hold { epoch },
             };
-            Ok(Write { rows, lease, changes: Vec::new(), value: decided })
+            Ok(Write { rows, lease, changes: changes.clone(), value: decided })
         };
         let (decided, appended) = self.brain.sessions.write(&self.live, decide).await.map_err(of_store)?;
         if claims {
@@ -196,6 +209,20 @@ impl Run {
             window: route.and_then(|route| route.policy.window()),
             is_priced: route.is_some_and(|route| route.price.is_some()),
         }
+    }
+
+    /// The work has stopped half way. Says whether it must be taken up again here: while the lease is ours, nobody else comes.
+    async fn gives_up(&mut self, error: Error) -> bool {
+        let session = self.live.id;
+        let is_fenced = matches!(error, Error::Fenced { .. } | Error::NotFound);
+        if !is_fenced {
+            tracing::error!(%session, %error, "the session's work stopped");
+        }
+        if self.epoch == 0 {
+            // A claim whose answer was lost may have succeeded.
+            return !is_fenced;
+        }
+        !matches!(self.release().await, Err(Error::Fenced { .. } | Error::NotFound))
     }
 
     async fn release(&mut self) -> store::Result<()> {

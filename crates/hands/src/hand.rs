@@ -59,9 +59,18 @@ pub trait Sandbox: Send + Sync {
     /// A raw connection to the daemon of a sandbox of this machine, for a brain elsewhere, which greets over it with
     /// [`crate::attach()`]. [`Lost::Gone`] only if the sandbox is known to be no more.
     async fn dial(&self, address: &Address) -> Result<BoxedStream, Lost>;
-    async fn destroy(&self, name: &str) -> std::io::Result<()>;
+    /// With an incarnation: that one or none. A later one of the same name is left alone.
+    async fn destroy(&self, name: &str, incarnation: Option<&str>) -> std::io::Result<()>;
     /// Every sandbox of this machine that has not been destroyed, live or dead.
-    async fn names(&self) -> Vec<String>;
+    async fn kept(&self) -> Vec<Kept>;
+}
+
+/// A sandbox that is there, or what is left of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    pub name: String,
+    /// None of one that was never finished.
+    pub incarnation: Option<String>,
 }
 
 /// One live sandbox: give it a name and an input, get content back.

@@ -12,6 +12,6 @@ pub mod namespace;
 mod stream;
 
 pub use attach::{Dial, attach};
-pub use hand::{Address, Hand, Limits, Lost, ProvisionError, Sandbox, Spec};
+pub use hand::{Address, Hand, Kept, Limits, Lost, ProvisionError, Sandbox, Spec};
 pub use hand_protocol::{Content, Entry, Execute, Found, MAX_CHUNK, Outcome};
 pub use stream::{BoxedStream, Stream};

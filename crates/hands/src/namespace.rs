@@ -31,7 +31,7 @@ use self::{
     watchdog::{Watchdog, Watched},
 };
 use crate::{
-    Address, BoxedStream, Hand, Limits, Lost, ProvisionError, Sandbox, Spec,
+    Address, BoxedStream, Hand, Kept, Limits, Lost, ProvisionError, Sandbox, Spec,
     attach::SandboxHand,
     connection::{Failure, gone},
 };
@@ -75,11 +75,11 @@ impl Namespace {
         let limits = Limits { memory: 256 << 20, processes: 64, disk: 64 << 20, orphan_seconds: 10 };
         let spec = Spec { name: TRIAL.into(), uploads: Vec::new(), limits };
         let failed = |error: &dyn std::fmt::Display| ProvisionError::Failed(error.to_string());
-        self.destroy(TRIAL).await.map_err(|error| failed(&error))?;
+        self.destroy(TRIAL, None).await.map_err(|error| failed(&error))?;
         let hand = self.provision(&spec, 1).await?;
         let input = json!({ "command": "echo works" }).as_object().cloned().unwrap_or_default();
         let outcome = hand.execute(Execute { call: "trial".into(), tool: "bash".into(), input }).await;
-        self.destroy(TRIAL).await.map_err(|error| failed(&error))?;
+        self.destroy(TRIAL, None).await.map_err(|error| failed(&error))?;
         match outcome {
             Ok(outcome) if outcome == Outcome::text("works\n") || outcome == Outcome::text("works") => Ok(()),
             Ok(outcome) => Err(ProvisionError::Failed(format!("a command gave {:?}", outcome.content))),
@@ -158,20 +158,34 @@ impl Sandbox for Namespace {
         self.reach(dialer::find(&self.shared, address).await?).await
     }
 
-    async fn destroy(&self, name: &str) -> io::Result<()> {
-        self.watchdog.forget(name);
-        let name = name.to_owned();
-        self.blocking(move |shared| {
-            let _alone = shared.alone(&name);
-            Directory::of(shared.data_dir(), &name)?.destroy()
-        })
-        .await?
+    async fn destroy(&self, name: &str, incarnation: Option<&str>) -> io::Result<()> {
+        let (name, incarnation) = (name.to_owned(), incarnation.map(str::to_owned));
+        let (watchdog, forgotten) = (&self.watchdog, name.clone());
+        let is_gone = self
+            .blocking(move |shared| {
+                let _alone = shared.alone(&name);
+                let directory = Directory::of(shared.data_dir(), &name)?;
+                if incarnation.is_some() && incarnation != directory.incarnation() {
+                    return Ok(false);
+                }
+                directory.destroy().map(|()| true)
+            })
+            .await??;
+        if is_gone {
+            watchdog.forget(&forgotten);
+        }
+        Ok(())
     }
 
-    async fn names(&self) -> Vec<String> {
+    async fn kept(&self) -> Vec<Kept> {
         let list = |shared: &Shared| {
             let entries = fs::read_dir(shared.data_dir().join(directory::HANDS)).into_iter().flatten().flatten();
-            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+            let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+            let kept = names.map(|name| {
+                let directory = Directory::of(shared.data_dir(), &name).ok();
+                Kept { incarnation: directory.and_then(|directory| directory.incarnation()), name }
+            });
+            kept.collect()
         };
         self.blocking(list).await.unwrap_or_default()
     }

@@ -38,13 +38,17 @@ pub enum Input {
         content: Vec<Content>,
         is_error: bool,
     },
-    /// A sandbox is up.
+    /// A sandbox is up, perhaps in place of one that was lost.
     Provisioned {
         address: String,
+        lost: Option<String>,
     },
-    /// The sandbox is gone.
+    /// The sandbox is gone. Whatever may have run in it has its result at once, in this very step: where the log names no
+    /// sandbox, no call that waits for one was ever begun.
     HandLost {
         reason: String,
+        /// What the model is told of each of those calls.
+        told: Vec<(EventId, String)>,
     },
     RetryDue,
     /// What the sandbox left for the user has been collected.
@@ -207,8 +211,18 @@ pub fn step(state: &State, input: Input, flight: &Flight, limits: Limits, stamp:
         Input::Compacted(compaction) => compacted::compacted(&mut writer, thread, compaction),
         Input::Failed(failure) => failed::failed(&mut writer, thread, failure, limits),
         Input::ToolEnded { call, content, is_error } => tool_ended(&mut writer, thread, call, content, is_error),
-        Input::Provisioned { address } => writer.note(thread, crate::Note::HandProvisioned { address }),
-        Input::HandLost { reason } => writer.note(thread, crate::Note::HandLost { reason }),
+        Input::Provisioned { address, lost } => {
+            if let Some(reason) = lost {
+                writer.note(thread, crate::Note::HandLost { reason });
+            }
+            writer.note(thread, crate::Note::HandProvisioned { address });
+        }
+        Input::HandLost { reason, told } => {
+            writer.note(thread, crate::Note::HandLost { reason });
+            for (call, words) in told {
+                tool_ended(&mut writer, thread, call, vec![Content::text(words)], true);
+            }
+        }
         Input::RetryDue => {
             if matches!(phase(&writer, thread), Some(Phase::Backing(_))) {
                 writer.running(thread);

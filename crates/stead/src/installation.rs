@@ -65,7 +65,7 @@ pub(crate) async fn open_alone(config: &Config) -> anyhow::Result<(AnyStore, Str
 }
 
 fn postgres(config: &Config) -> store_postgres::Options {
-    store_postgres::Options { connections: config.node.connections }
+    store_postgres::Options { connections: config.node.connections, ..Default::default() }
 }
 
 impl Installation {

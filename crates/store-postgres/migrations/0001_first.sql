@@ -19,7 +19,8 @@ CREATE INDEX documents_live ON documents (workspace, kind, created_at, id) WHERE
 CREATE INDEX documents_by_parent ON documents (workspace, kind, parent, created_at, id) WHERE parent IS NOT NULL;
 CREATE INDEX documents_by_reference ON documents (workspace, refers) WHERE refers IS NOT NULL;
 
--- The log's header: the row that compare-and-append compares with, and that is locked for it.
+-- The log's header: the row that compare-and-append compares with, and that is locked for it. A `lease_owner` that is none
+-- of the nodes has no lease any more.
 CREATE TABLE sessions (
   id          TEXT COLLATE "C" PRIMARY KEY,
   workspace   TEXT COLLATE "C" NOT NULL,
@@ -110,6 +111,7 @@ CREATE TABLE items (
 );
 CREATE INDEX items_by_time ON items (queue, due_at, id);
 
+-- A blob is there when its row is, which comes behind all of its chunks.
 CREATE TABLE blobs (
   workspace TEXT COLLATE "C" NOT NULL,
   id        TEXT COLLATE "C" NOT NULL,
@@ -117,13 +119,13 @@ CREATE TABLE blobs (
   PRIMARY KEY (workspace, id)
 );
 
+-- An upload that was cut off leaves chunks of no blob. They do no harm, and the next one of the same bytes builds on them.
 CREATE TABLE blob_chunks (
   workspace TEXT COLLATE "C" NOT NULL,
   id        TEXT COLLATE "C" NOT NULL,
   number    INTEGER NOT NULL,
   bytes     BYTEA NOT NULL,
-  PRIMARY KEY (workspace, id, number),
-  FOREIGN KEY (workspace, id) REFERENCES blobs ON DELETE CASCADE
+  PRIMARY KEY (workspace, id, number)
 );
 -- They are compressed already, or will not get smaller.
 ALTER TABLE blob_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;

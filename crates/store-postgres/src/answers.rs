@@ -1,10 +1,11 @@
 //! What requests were answered, one answer to a name.
 
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use store::{Answer, Error, Result};
 use wire::{Timestamp, WorkspaceId};
 
+use crate::line::Line;
 use crate::row::{parsed, text, time};
 use crate::{PostgresStore, failed};
 
@@ -25,7 +26,7 @@ pub(crate) fn answer(row: &PgRow) -> Result<Answer> {
     })
 }
 
-pub(crate) async fn remember(connection: &mut PgConnection, answer: &Answer) -> Result<()> {
+pub(crate) async fn remember(line: &mut Line, answer: &Answer) -> Result<()> {
     let sql = "INSERT INTO answers (workspace, name, fingerprint, status, body, at, expires_at, replaces)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                ON CONFLICT (workspace, name) DO UPDATE SET
@@ -41,7 +42,7 @@ pub(crate) async fn remember(connection: &mut PgConnection, answer: &Answer) -> 
         .bind(answer.at.millis())
         .bind(answer.expires_at.millis())
         .bind(answer.replaces);
-    match sql.execute(connection).await.map_err(failed)?.rows_affected() {
+    match line.execute(sql).await? {
         0 => Err(Error::Exists),
         _ => Ok(()),
     }
@@ -51,11 +52,11 @@ impl PostgresStore {
     pub(crate) async fn find_answer(&self, workspace: WorkspaceId, name: &str) -> Result<Option<Answer>> {
         let sql = format!("SELECT {ANSWER} FROM answers WHERE workspace = $1 AND name = $2");
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(workspace.to_string()).bind(name.to_owned());
-        sql.fetch_optional(&self.pool).await.map_err(failed)?.as_ref().map(answer).transpose()
+        self.line().await?.row(sql).await?.as_ref().map(answer).transpose()
     }
 
     pub(crate) async fn forget_expired(&self, now: Timestamp) -> Result<u64> {
         let sql = sqlx::query("DELETE FROM answers WHERE expires_at <= $1").bind(now.millis());
-        Ok(sql.execute(&self.pool).await.map_err(failed)?.rows_affected())
+        self.line().await?.execute(sql).await
     }
 }

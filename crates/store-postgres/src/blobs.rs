@@ -16,7 +16,7 @@ use wire::WorkspaceId;
 use crate::row::{cannot_be, number, signed};
 use crate::{PostgresStore, failed};
 
-/// Bytes in one chunk.
+/// Bytes in one chunk. It stays so: what an upload that was cut off has left is part of the next one.
 const CHUNK: usize = 1 << 20;
 
 fn broken(error: impl std::fmt::Display) -> Error {
@@ -46,8 +46,15 @@ impl PostgresStore {
     async fn chunk(&self, workspace: &str, id: &str, number: i32) -> Result<Option<Vec<u8>>> {
         let sql = "SELECT bytes FROM blob_chunks WHERE workspace = $1 AND id = $2 AND number = $3";
         let sql = sqlx::query(sql).bind(workspace.to_owned()).bind(id.to_owned()).bind(number);
-        let row = sql.fetch_optional(&self.pool).await.map_err(failed)?;
+        let row = self.line().await?.row(sql).await?;
         row.map(|row| row.try_get(0).map_err(failed)).transpose()
+    }
+
+    /// How many bytes the blob has, if it is there.
+    async fn size(&self, workspace: &str, id: &str) -> Result<Option<u64>> {
+        let sql = sqlx::query("SELECT size FROM blobs WHERE workspace = $1 AND id = $2");
+        let row = self.line().await?.row(sql.bind(workspace.to_owned()).bind(id.to_owned())).await?;
+        row.map(|row| number(&row, 0)).transpose()
     }
 }
 
@@ -60,10 +67,10 @@ impl Blobs for PostgresStore {
     ) -> Result<(BlobId, u64)> {
         let (mut file, id, size) = spool(bytes).await?;
         let workspace = workspace.to_string();
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let sql = "INSERT INTO blobs (workspace, id, size) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-        let sql = sqlx::query(sql).bind(workspace.clone()).bind(id.0.clone()).bind(signed(size));
-        let is_new = sql.execute(&mut *transaction).await.map_err(failed)?.rows_affected() == 1;
+        if self.size(&workspace, &id.0).await?.is_some() {
+            return Ok((id, size));
+        }
+        // Each chunk by itself, however long all of them take: no connection and no transaction is kept meanwhile.
         for number in 0.. {
             let read = move || {
                 let mut chunk = Vec::with_capacity(CHUNK);
@@ -71,14 +78,18 @@ impl Blobs for PostgresStore {
             };
             let (rest, chunk) = blocking(read).await?;
             file = rest;
-            if !is_new || chunk.is_empty() {
+            if chunk.is_empty() {
                 break;
             }
-            let sql = "INSERT INTO blob_chunks (workspace, id, number, bytes) VALUES ($1, $2, $3, $4)";
+            // A chunk that is there already has the same bytes, since the id is their digest.
+            let sql = "INSERT INTO blob_chunks (workspace, id, number, bytes) VALUES ($1, $2, $3, $4)
+                       ON CONFLICT DO NOTHING";
             let sql = sqlx::query(sql).bind(workspace.clone()).bind(id.0.clone()).bind::<i32>(number).bind(chunk);
-            sql.execute(&mut *transaction).await.map_err(failed)?;
+            self.line().await?.execute(sql).await?;
         }
-        transaction.commit().await.map_err(failed)?;
+        let sql = "INSERT INTO blobs (workspace, id, size) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+        let sql = sqlx::query(sql).bind(workspace).bind(id.0.clone()).bind(signed(size));
+        self.line().await?.execute(sql).await?;
         Ok((id, size))
     }
 
@@ -87,9 +98,7 @@ impl Blobs for PostgresStore {
             return Err(Error::NotFound);
         }
         let (workspace, id) = (workspace.to_string(), id.0.clone());
-        let sql = sqlx::query("SELECT size FROM blobs WHERE workspace = $1 AND id = $2");
-        let found = sql.bind(workspace.clone()).bind(id.clone()).fetch_optional(&self.pool).await.map_err(failed)?;
-        let size = number(&found.ok_or(Error::NotFound)?, 0)?;
+        let size = self.size(&workspace, &id).await?.ok_or(Error::NotFound)?;
         // A query for each chunk: whoever reads slowly holds nothing.
         let chunks = futures::stream::try_unfold((self.clone(), 0, size), move |(store, next, left)| {
             let (workspace, id) = (workspace.clone(), id.clone());

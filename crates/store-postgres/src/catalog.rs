@@ -1,24 +1,24 @@
 //! The catalogue over the `documents` table.
 
 use async_trait::async_trait;
-use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Postgres, QueryBuilder};
 use store::{Answer, Catalog, Change, Document, Error, Kind, Listed, Order, Query, Result};
 use wire::session::Status;
 use wire::{Timestamp, WorkspaceId};
 
-use crate::failure::{retried, unsettled};
+use crate::failure::retried;
+use crate::line::Line;
 use crate::row::{DOCUMENT, cannot_be, listed, number, signed, text};
-use crate::{PostgresStore, answers, failed, queue};
+use crate::{PostgresStore, answers, queue};
 
-pub(crate) async fn apply(connection: &mut PgConnection, changes: &[Change]) -> Result<()> {
+pub(crate) async fn apply(line: &mut Line, changes: &[Change]) -> Result<()> {
     for change in changes {
         match change {
-            Change::Insert(document) => insert(connection, document).await?,
-            Change::Update(document) => update(connection, document).await?,
-            Change::Delete { workspace, kind, id } => delete(connection, *workspace, *kind, id).await?,
-            Change::Remember(answer) => answers::remember(connection, answer).await?,
-            Change::Enqueue(item) => queue::enqueue(connection, item).await?,
+            Change::Insert(document) => insert(line, document).await?,
+            Change::Update(document) => update(line, document).await?,
+            Change::Delete { workspace, kind, id } => delete(line, *workspace, *kind, id).await?,
+            Change::Remember(answer) => answers::remember(line, answer).await?,
+            Change::Enqueue(item) => queue::enqueue(line, item).await?,
         }
     }
     Ok(())
@@ -33,7 +33,7 @@ fn agent_version(document: &Document) -> Option<i64> {
     body.pointer("/agent/version")?.as_i64()
 }
 
-pub(crate) async fn insert(connection: &mut PgConnection, document: &Document) -> Result<()> {
+pub(crate) async fn insert(line: &mut Line, document: &Document) -> Result<()> {
     let workspace = document.workspace.to_string();
     if let Some(refers) = &document.refers {
         // Whoever deletes it waits, and then finds it in use. A reference names no kind, and the key has it before the
@@ -41,7 +41,7 @@ pub(crate) async fn insert(connection: &mut PgConnection, document: &Document) -
         let sql = "SELECT 1 FROM documents WHERE workspace = $1 AND id = $2
                    AND kind IN ('agent', 'agent_version', 'environment', 'session', 'file') FOR KEY SHARE";
         let sql = sqlx::query(sql).bind(workspace.clone()).bind(refers.clone());
-        sql.execute(&mut *connection).await.map_err(failed)?;
+        line.execute(sql).await?;
     }
     let sql = "INSERT INTO documents
                  (workspace, kind, id, created_at, updated_at, archived_at, version, parent, refers, agent_version, body)
@@ -58,10 +58,10 @@ pub(crate) async fn insert(connection: &mut PgConnection, document: &Document) -
         .bind(document.refers.clone())
         .bind(agent_version(document))
         .bind(document.body.clone());
-    sql.execute(connection).await.map(|_| ()).map_err(failed)
+    line.execute(sql).await.map(|_| ())
 }
 
-async fn update(connection: &mut PgConnection, document: &Document) -> Result<()> {
+async fn update(line: &mut Line, document: &Document) -> Result<()> {
     let (workspace, kind) = (document.workspace.to_string(), document.kind.name());
     let sql = "UPDATE documents SET updated_at = $1, archived_at = $2, version = $3, parent = $4, refers = $5,
                  agent_version = $6, body = $7
@@ -77,32 +77,29 @@ async fn update(connection: &mut PgConnection, document: &Document) -> Result<()
         .bind(workspace.clone())
         .bind(kind)
         .bind(document.id.clone());
-    if sql.execute(&mut *connection).await.map_err(failed)?.rows_affected() == 1 {
+    if line.execute(sql).await? == 1 {
         return Ok(());
     }
     let sql = sqlx::query("SELECT version FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3");
-    let found = sql.bind(workspace).bind(kind).bind(document.id.clone()).fetch_optional(connection).await;
-    match found.map_err(failed)? {
+    match line.row(sql.bind(workspace).bind(kind).bind(document.id.clone())).await? {
         Some(row) => Err(Error::Stale { version: number(&row, 0)? }),
         None => Err(Error::NotFound),
     }
 }
 
-async fn delete(connection: &mut PgConnection, workspace: WorkspaceId, kind: Kind, id: &str) -> Result<()> {
+async fn delete(line: &mut Line, workspace: WorkspaceId, kind: Kind, id: &str) -> Result<()> {
     let workspace = workspace.to_string();
     // Locked before the look, so that nobody begins to refer to it in between.
     let sql = sqlx::query("SELECT 1 FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3 FOR UPDATE");
     let sql = sql.bind(workspace.clone()).bind(kind.name()).bind(id.to_owned());
-    sql.execute(&mut *connection).await.map_err(failed)?;
+    line.execute(sql).await?;
     let sql = sqlx::query("SELECT 1 FROM documents WHERE workspace = $1 AND refers = $2 LIMIT 1");
-    let refers =
-        sql.bind(workspace.clone()).bind(id.to_owned()).fetch_optional(&mut *connection).await.map_err(failed)?;
-    if refers.is_some() {
+    if line.row(sql.bind(workspace.clone()).bind(id.to_owned())).await?.is_some() {
         return Err(Error::InUse);
     }
     let sql = sqlx::query("DELETE FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3");
     let sql = sql.bind(workspace).bind(kind.name()).bind(id.to_owned());
-    match sql.execute(connection).await.map_err(failed)?.rows_affected() {
+    match line.execute(sql).await? {
         0 => Err(Error::NotFound),
         _ => Ok(()),
     }
@@ -110,9 +107,9 @@ async fn delete(connection: &mut PgConnection, workspace: WorkspaceId, kind: Kin
 
 impl PostgresStore {
     async fn try_apply(&self, changes: &[Change]) -> Result<()> {
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        apply(&mut transaction, changes).await?;
-        transaction.commit().await.map_err(unsettled)
+        let mut line = self.begin().await?;
+        let applied = apply(&mut line, changes).await;
+        line.end(applied).await
     }
 }
 
@@ -179,7 +176,7 @@ impl Catalog for PostgresStore {
              WHERE d.workspace = $1 AND d.kind = $2 AND d.id = $3"
         );
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(workspace.to_string()).bind(kind.name()).bind(id.to_owned());
-        let found = sql.fetch_optional(&self.pool).await.map_err(failed)?;
+        let found = self.line().await?.row(sql).await?;
         listed(&found.ok_or(Error::NotFound)?)
     }
 
@@ -188,24 +185,23 @@ impl Catalog for PostgresStore {
         if query.filter.parent.iter().chain(after).any(|text| cannot_be(text)) {
             return Ok(Vec::new());
         }
-        let rows = select(&query).build().fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = self.line().await?.rows(select(&query).build()).await?;
         rows.iter().map(listed).collect()
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>> {
         let sql = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(name.to_owned());
-        sql.fetch_optional(&self.pool).await.map_err(failed)?.map(|row| text(&row, 0)).transpose()
+        self.line().await?.row(sql).await?.map(|row| text(&row, 0)).transpose()
     }
 
     async fn set(&self, name: &str, value: &str) -> Result<()> {
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        set(&mut connection, name, value).await
+        set(&mut self.line().await?, name, value).await
     }
 
     async fn settle(&self, name: &str, value: &str) -> Result<String> {
         let sql = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
         let sql = sqlx::query(sql).bind(name.to_owned()).bind(value.to_owned());
-        sql.execute(&self.pool).await.map_err(failed)?;
+        self.line().await?.execute(sql).await?;
         self.setting(name).await?.ok_or_else(|| Error::Failed("a setting was removed while it was settled".into()))
     }
 
@@ -218,9 +214,9 @@ impl Catalog for PostgresStore {
     }
 }
 
-pub(crate) async fn set(connection: &mut PgConnection, name: &str, value: &str) -> Result<()> {
+pub(crate) async fn set(line: &mut Line, name: &str, value: &str) -> Result<()> {
     let sql =
         "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     let sql = sqlx::query(sql).bind(name.to_owned()).bind(value.to_owned());
-    sql.execute(connection).await.map(|_| ()).map_err(failed)
+    line.execute(sql).await.map(|_| ())
 }

@@ -1,5 +1,7 @@
 //! What goes wrong with a database, in words that say what to do.
 
+use std::io::ErrorKind;
+
 use sqlx::Error as Sql;
 use store::Error;
 
@@ -44,10 +46,18 @@ pub(crate) fn reason(error: &Sql) -> String {
             Some("57P01" | "57P02" | "57P03") => "the database is shutting down or starting".into(),
             _ => database.message().to_owned(),
         },
+        Sql::Io(error) if error.kind() == ErrorKind::TimedOut => SILENT.into(),
         Sql::PoolTimedOut => "the database does not answer, or all connections to it are busy".into(),
         Sql::Io(error) => format!("the connection to the database broke: {error}"),
         other => other.to_string(),
     }
+}
+
+pub(crate) const SILENT: &str = "the database does not answer";
+
+/// What becomes of a statement whose answer does not come.
+pub(crate) fn silent() -> Sql {
+    Sql::Io(ErrorKind::TimedOut.into())
 }
 
 pub(crate) fn failed(error: Sql) -> Error {
@@ -87,10 +97,17 @@ mod tests {
 
     #[test]
     fn a_broken_connection_says_so() {
-        let error = Sql::Io(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        let error = Sql::Io(ErrorKind::ConnectionReset.into());
         assert!(reason(&error).starts_with("the connection to the database broke"));
         assert!(
             matches!(opening("db:5432".into(), &error), OpenError::Unreachable { place, .. } if place == "db:5432")
         );
+    }
+
+    #[test]
+    fn silence_says_so_and_leaves_open_what_was_written() {
+        assert_eq!(failed(silent()), Error::Failed(SILENT.into()));
+        let told = "the store failed: the database does not answer; what was being written may be there all the same";
+        assert_eq!(unsettled(silent()).to_string(), told);
     }
 }

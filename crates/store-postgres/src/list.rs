@@ -1,11 +1,11 @@
 //! What clients see of a log, page by page.
 
-use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{Postgres, QueryBuilder, Row};
 use store::{Page, Read, Result, Shown};
 use wire::{SessionId, Timestamp};
 
 use crate::failed;
+use crate::line::Line;
 use crate::row::{number, parsed, signed, text};
 
 /// Events that are processed, by the row that shows them. A row that processes an input repeats its id, thread and kind, and
@@ -23,10 +23,14 @@ const WAITING: &str = "
     WHERE w.session = ";
 
 /// Processed events, with those that wait behind them all.
-pub(crate) async fn list(pool: &PgPool, session: SessionId, read: &Read) -> Result<Vec<Page>> {
+pub(crate) async fn list(line: Line, session: SessionId, read: &Read) -> Result<Vec<Page>> {
     // One moment for both: an input that is taken up in between would be in neither.
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-    let mut transaction = pool.begin_with(begin).await.map_err(failed)?;
+    let mut line = line.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let found = both(&mut line, session, read).await;
+    line.end(found).await
+}
+
+async fn both(line: &mut Line, session: SessionId, read: &Read) -> Result<Vec<Page>> {
     let mut found = Vec::new();
     for waiting in [read.descending, !read.descending] {
         let left = read.limit - found.len();
@@ -39,15 +43,14 @@ pub(crate) async fn list(pool: &PgPool, session: SessionId, read: &Read) -> Resu
             _ => None,
         };
         if left > 0 && !(waiting && timed) {
-            pages(&mut transaction, session, read, (waiting, after, left), &mut found).await?;
+            pages(line, session, read, (waiting, after, left), &mut found).await?;
         }
     }
-    transaction.commit().await.map_err(failed)?;
     Ok(found)
 }
 
 async fn pages(
-    connection: &mut PgConnection,
+    line: &mut Line,
     session: SessionId,
     read: &Read,
     (waiting, after, left): (bool, Option<u64>, usize),
@@ -73,7 +76,7 @@ async fn pages(
         sql.push(" AND l.kind = ANY(").push_bind(read.kinds.clone()).push(")");
     }
     sql.push(" ORDER BY l.position ").push(direction).push(" LIMIT ").push_bind(signed(left as u64));
-    for row in sql.build().fetch_all(connection).await.map_err(failed)? {
+    for row in line.rows(sql.build()).await? {
         let processed_at: Option<i64> = row.try_get(6).map_err(failed)?;
         found.push(Page {
             shown: shown(number(&row, 0)?),

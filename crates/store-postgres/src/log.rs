@@ -1,15 +1,15 @@
 //! The session log over the `sessions` and `log` tables.
 
 use async_trait::async_trait;
-use futures::TryStreamExt;
 use session::{Stored, Visibility};
-use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query as Sql;
 use sqlx::{AssertSqlSafe, Postgres, Row};
 use store::{Append, Appended, Error, Lease, Page, Read, Result, SessionHead, SessionLog, Snapshot};
 use wire::{SessionId, WorkspaceId};
 
-use crate::failure::{retried, unsettled};
+use crate::failure::retried;
+use crate::line::Line;
 use crate::row::{STORED, cannot_be, number, parsed, signed, stored, summary, visibility_columns};
 use crate::{PostgresStore, catalog, failed, list};
 
@@ -64,6 +64,12 @@ impl Columns {
     }
 }
 
+/// The bytes of a row that may be large, of the columns [`STORED`].
+fn size(row: &PgRow) -> usize {
+    let length = |column: usize| row.try_get::<&str, _>(column).map_or(0, str::len);
+    length(7) + length(8)
+}
+
 /// Rows that are not numbered as they follow each other are a defect of whoever made them.
 pub(crate) fn check_numbers(before: u64, rows: &[Stored]) -> Result<()> {
     match rows.iter().zip(before + 1..).find(|(row, number)| row.position != *number) {
@@ -73,7 +79,7 @@ pub(crate) fn check_numbers(before: u64, rows: &[Stored]) -> Result<()> {
 }
 
 /// The append itself: one call, whatever becomes of it.
-async fn call(connection: &mut PgConnection, append: &Append) -> Result<Appended> {
+async fn call(line: &mut Line, append: &Append) -> Result<Appended> {
     let (lease, claimant, held) = match &append.lease {
         Lease::None => (0_i16, String::new(), 0),
         Lease::Claim { owner } => (1, owner.clone(), 0),
@@ -89,9 +95,9 @@ async fn call(connection: &mut PgConnection, append: &Append) -> Result<Appended
         .bind(signed(held));
     let sql = Columns::of(append.rows.iter()).bind(sql);
     let sql = sql.bind(append.summary.status.name()).bind(append.runnable).bind(summary);
-    // Outside a transaction the call commits by itself.
-    let row = sql.fetch_one(connection).await.map_err(unsettled)?;
-    let (head, epoch) = (number(&row, 1)?, number(&row, 2)?);
+    let told = line.returning(sql).await?;
+    let row = told.first().ok_or_else(|| failed(sqlx::Error::RowNotFound))?;
+    let (head, epoch) = (number(row, 1)?, number(row, 2)?);
     match row.try_get::<i32, _>(0).map_err(failed)? {
         0 => Ok(Appended { head, epoch }),
         1 => Err(Error::Conflict { head }),
@@ -101,11 +107,11 @@ async fn call(connection: &mut PgConnection, append: &Append) -> Result<Appended
 }
 
 /// Inserts rows and what waits among them; the header is somebody else's.
-pub(crate) async fn insert_rows(connection: &mut PgConnection, session: &str, rows: &[Stored]) -> Result<()> {
+pub(crate) async fn insert_rows(line: &mut Line, session: &str, rows: &[Stored]) -> Result<()> {
     let sql = "INSERT INTO log SELECT $1, * FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bigint[], $6::text[],
                $7::smallint[], $8::bigint[], $9::text[], $10::text[])";
     let sql = sqlx::query(sql).bind(session.to_owned());
-    Columns::of(rows).bind(sql).execute(&mut *connection).await.map_err(failed)?;
+    line.execute(Columns::of(rows).bind(sql)).await?;
     let (mut waiting, mut processed) = (Vec::new(), Vec::new());
     for row in rows {
         match row.visibility {
@@ -121,14 +127,13 @@ pub(crate) async fn insert_rows(connection: &mut PgConnection, session: &str, ro
     ];
     for (sql, positions) in moves {
         if !positions.is_empty() {
-            let sql = sqlx::query(sql).bind(session.to_owned()).bind(positions);
-            sql.execute(&mut *connection).await.map_err(failed)?;
+            line.execute(sqlx::query(sql).bind(session.to_owned()).bind(positions)).await?;
         }
     }
     Ok(())
 }
 
-pub(crate) async fn insert_header(connection: &mut PgConnection, session: &str, header: &SessionHead) -> Result<()> {
+pub(crate) async fn insert_header(line: &mut Line, session: &str, header: &SessionHead) -> Result<()> {
     let sql = "INSERT INTO sessions (id, workspace, head, epoch, lease_owner, status, runnable, summary)
                VALUES ($1, $2, $3, $4, NULL, $5, $6, $7)";
     let summary = serde_json::to_string(&header.summary).map_err(|error| Error::Failed(error.to_string()))?;
@@ -140,54 +145,65 @@ pub(crate) async fn insert_header(connection: &mut PgConnection, session: &str, 
         .bind(header.summary.status.name())
         .bind(header.runnable)
         .bind(summary);
-    sql.execute(connection).await.map(|_| ()).map_err(failed)
+    line.execute(sql).await.map(|_| ())
+}
+
+async fn create(line: &mut Line, header: &SessionHead, append: &Append) -> Result<()> {
+    let session = append.session.to_string();
+    insert_header(line, &session, header).await?;
+    insert_rows(line, &session, &append.rows).await?;
+    catalog::apply(line, &append.changes).await
+}
+
+async fn call_and_change(line: &mut Line, append: &Append) -> Result<Appended> {
+    let appended = call(line, append).await?;
+    catalog::apply(line, &append.changes).await?;
+    Ok(appended)
+}
+
+async fn delete(line: &mut Line, session: SessionId) -> Result<()> {
+    let id = session.to_string();
+    let sql = sqlx::query("SELECT workspace, runnable FROM sessions WHERE id = $1 FOR UPDATE").bind(id.clone());
+    let row = line.row(sql).await?.ok_or(Error::NotFound)?;
+    let (workspace, runnable): (String, bool) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    if runnable {
+        return Err(Error::InUse);
+    }
+    for sql in [
+        "DELETE FROM log WHERE session = $1",
+        "DELETE FROM waiting WHERE session = $1",
+        "DELETE FROM coverage WHERE session = $1",
+        "DELETE FROM snapshots WHERE session = $1",
+        "DELETE FROM sessions WHERE id = $1",
+    ] {
+        line.execute(sqlx::query(sql).bind(id.clone())).await?;
+    }
+    let sql = "DELETE FROM documents WHERE workspace = $1
+               AND (kind = 'session' AND id = $2 OR kind = 'file' AND parent = $2)";
+    line.execute(sqlx::query(sql).bind(workspace).bind(id)).await.map(|_| ())
 }
 
 impl PostgresStore {
     async fn try_create(&self, header: &SessionHead, append: &Append) -> Result<Appended> {
-        let session = append.session.to_string();
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        insert_header(&mut transaction, &session, header).await?;
-        insert_rows(&mut transaction, &session, &append.rows).await?;
-        catalog::apply(&mut transaction, &append.changes).await?;
-        transaction.commit().await.map_err(unsettled)?;
+        let mut line = self.begin().await?;
+        let created = create(&mut line, header, append).await;
+        line.end(created).await?;
         Ok(Appended { head: header.head, epoch: header.epoch })
     }
 
     async fn try_append(&self, append: &Append) -> Result<Appended> {
         if append.changes.is_empty() {
-            let mut connection = self.pool.acquire().await.map_err(failed)?;
-            return call(&mut connection, append).await;
+            return call(&mut self.line().await?, append).await;
         }
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let appended = call(&mut transaction, append).await?;
-        catalog::apply(&mut transaction, &append.changes).await?;
-        transaction.commit().await.map_err(unsettled)?;
-        Ok(appended)
+        let mut line = self.begin().await?;
+        let appended = call_and_change(&mut line, append).await;
+        line.end(appended).await
     }
 
     async fn try_delete(&self, session: SessionId) -> Result<()> {
-        let id = session.to_string();
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        let sql = sqlx::query("SELECT workspace, runnable FROM sessions WHERE id = $1 FOR UPDATE").bind(id.clone());
-        let row = sql.fetch_optional(&mut *transaction).await.map_err(failed)?.ok_or(Error::NotFound)?;
-        let (workspace, runnable): (String, bool) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
-        if runnable {
-            return Err(Error::InUse);
-        }
-        for sql in [
-            "DELETE FROM log WHERE session = $1",
-            "DELETE FROM waiting WHERE session = $1",
-            "DELETE FROM coverage WHERE session = $1",
-            "DELETE FROM snapshots WHERE session = $1",
-            "DELETE FROM sessions WHERE id = $1",
-        ] {
-            sqlx::query(sql).bind(id.clone()).execute(&mut *transaction).await.map_err(failed)?;
-        }
-        let sql = "DELETE FROM documents WHERE workspace = $1
-                   AND (kind = 'session' AND id = $2 OR kind = 'file' AND parent = $2)";
-        sqlx::query(sql).bind(workspace).bind(id).execute(&mut *transaction).await.map_err(failed)?;
-        transaction.commit().await.map_err(unsettled)
+        let mut line = self.begin().await?;
+        let deleted = delete(&mut line, session).await;
+        line.end(deleted).await
     }
 }
 
@@ -209,27 +225,17 @@ impl SessionLog for PostgresStore {
         let sql = format!("SELECT {STORED} FROM log WHERE session = $1 AND position > $2 ORDER BY position LIMIT $3");
         let sql =
             sqlx::query(AssertSqlSafe(sql)).bind(session.to_string()).bind(signed(after)).bind(signed(limit as u64));
-        let mut found = sql.fetch(&self.pool);
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        while let Some(row) = found.try_next().await.map_err(failed)? {
-            let row = stored(&row)?;
-            bytes += row.body.len() + row.private.len();
-            rows.push(row);
-            // Rows can be large, and whoever reads asks again until there are none.
-            if bytes > MOST_BYTES {
-                break;
-            }
-        }
-        Ok(rows)
+        // Rows can be large, and whoever reads asks again until there are none.
+        self.line().await?.rows_up_to(sql, MOST_BYTES, size).await?.iter().map(stored).collect()
     }
 
     async fn list(&self, session: SessionId, read: Read) -> Result<Vec<Page>> {
-        list::list(&self.pool, session, &read).await
+        list::list(self.line().await?, session, &read).await
     }
 
     async fn head(&self, session: SessionId) -> Result<SessionHead> {
         let sql = "SELECT workspace, head, epoch, summary, runnable FROM sessions WHERE id = $1";
-        let found = sqlx::query(sql).bind(session.to_string()).fetch_optional(&self.pool).await.map_err(failed)?;
+        let found = self.line().await?.row(sqlx::query(sql).bind(session.to_string())).await?;
         let row = found.ok_or(Error::NotFound)?;
         Ok(SessionHead {
             workspace: parsed(&row, 0)?,
@@ -243,14 +249,14 @@ impl SessionLog for PostgresStore {
     async fn heads(&self, sessions: Vec<SessionId>) -> Result<Vec<(SessionId, u64)>> {
         let ids: Vec<String> = sessions.iter().map(SessionId::to_string).collect();
         let sql = sqlx::query("SELECT id, head FROM sessions WHERE id = ANY($1)").bind(ids);
-        let rows = sql.fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = self.brief_line().await?.rows(sql).await?;
         rows.iter().map(|row| Ok((parsed(row, 0)?, number(row, 1)?))).collect()
     }
 
     async fn snapshot(&self, session: SessionId) -> Result<Option<Snapshot>> {
         let sql =
             sqlx::query("SELECT position, format, body FROM snapshots WHERE session = $1").bind(session.to_string());
-        let Some(row) = sql.fetch_optional(&self.pool).await.map_err(failed)? else { return Ok(None) };
+        let Some(row) = self.line().await?.row(sql).await? else { return Ok(None) };
         let format: i32 = row.try_get(1).map_err(failed)?;
         Ok(Some(Snapshot {
             position: number(&row, 0)?,
@@ -270,20 +276,19 @@ impl SessionLog for PostgresStore {
             .bind(signed(snapshot.position))
             .bind(i32::try_from(snapshot.format).unwrap_or(i32::MAX))
             .bind(snapshot.body);
-        sql.execute(&self.pool).await.map(|_| ()).map_err(failed)
+        self.line().await?.execute(sql).await.map(|_| ())
     }
 
     async fn runnable(&self, limit: usize) -> Result<Vec<SessionId>> {
-        // An owner that is no node any more was buried while its append was on the way.
+        // An owner that is no node any more was buried while somebody had the session's row. The order is an index's.
         let sql = "SELECT id FROM sessions s WHERE runnable
-                   AND (lease_owner IS NULL OR NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = s.lease_owner)) LIMIT $1";
-        let rows = sqlx::query(sql).bind(signed(limit as u64)).fetch_all(&self.pool).await.map_err(failed)?;
+                   AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = s.lease_owner) ORDER BY id LIMIT $1";
+        let rows = self.brief_line().await?.rows(sqlx::query(sql).bind(signed(limit as u64))).await?;
         rows.iter().map(|row| parsed(row, 0)).collect()
     }
 
     async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()> {
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        cover(&mut connection, session, key, position).await
+        cover(&mut self.line().await?, session, key, position).await
     }
 
     async fn covered(&self, session: SessionId, key: &str) -> Result<u64> {
@@ -291,16 +296,15 @@ impl SessionLog for PostgresStore {
             return Ok(0);
         }
         let sql = sqlx::query("SELECT position FROM coverage WHERE session = $1 AND key = $2");
-        let found =
-            sql.bind(session.to_string()).bind(key.to_owned()).fetch_optional(&self.pool).await.map_err(failed)?;
+        let found = self.line().await?.row(sql.bind(session.to_string()).bind(key.to_owned())).await?;
         found.map_or(Ok(0), |row| number(&row, 0))
     }
 
     async fn first_input_after(&self, session: SessionId, position: u64) -> Result<Option<u64>> {
         let sql = "SELECT min(position) FROM log WHERE session = $1 AND position > $2
                    AND (visibility = 2 OR (visibility = 1 AND kind LIKE 'user.%'))";
-        let row = sqlx::query(sql).bind(session.to_string()).bind(signed(position)).fetch_one(&self.pool).await;
-        let found: Option<i64> = row.and_then(|row| row.try_get(0)).map_err(failed)?;
+        let sql = sqlx::query(sql).bind(session.to_string()).bind(signed(position));
+        let found: Option<i64> = self.line().await?.only_row(sql).await?.try_get(0).map_err(failed)?;
         Ok(found.map(i64::unsigned_abs))
     }
 
@@ -309,12 +313,12 @@ impl SessionLog for PostgresStore {
     }
 }
 
-pub(crate) async fn cover(connection: &mut PgConnection, session: SessionId, key: &str, position: u64) -> Result<()> {
+pub(crate) async fn cover(line: &mut Line, session: SessionId, key: &str, position: u64) -> Result<()> {
     // The session stays until this is written, and what would not rise is not written.
     let sql =
         "INSERT INTO coverage (session, key, position) SELECT $1, $2, $3 FROM sessions WHERE id = $1 FOR KEY SHARE
                ON CONFLICT (session, key) DO UPDATE SET position = excluded.position
                WHERE coverage.position < excluded.position";
     let sql = sqlx::query(sql).bind(session.to_string()).bind(key.to_owned()).bind(signed(position));
-    sql.execute(connection).await.map(|_| ()).map_err(failed)
+    line.execute(sql).await.map(|_| ())
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use store::{Dead, Error, Known, Node, Nodes, Result};
 
-use crate::row::text;
+use crate::row::{number, signed, text};
 use crate::{PostgresStore, failed};
+
+/// How many sessions are locked at once, to take a dead owner's name off them.
+const BATCH: u64 = 500;
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
@@ -20,7 +23,7 @@ impl Nodes for PostgresStore {
                    VALUES ($1, $2, $3, $4, $5, stead_now() + $6) ON CONFLICT (id) DO NOTHING";
         let Node { id, directory, machine, path, address } = node;
         let sql = sqlx::query(sql).bind(id).bind(directory).bind(machine).bind(path).bind(address).bind(millis(ttl));
-        match sql.execute(&self.pool).await.map_err(failed)?.rows_affected() {
+        match self.beat_line().await?.execute(sql).await? {
             0 => Err(Error::Exists),
             _ => Ok(()),
         }
@@ -29,7 +32,7 @@ impl Nodes for PostgresStore {
     async fn beat(&self, id: &str, ttl: Duration) -> Result<()> {
         let sql = "UPDATE nodes SET expires_at = stead_now() + $2 WHERE id = $1 AND expires_at > stead_now()";
         let sql = sqlx::query(sql).bind(id.to_owned()).bind(millis(ttl));
-        match sql.execute(&self.pool).await.map_err(failed)?.rows_affected() {
+        match self.beat_line().await?.execute(sql).await? {
             0 => Err(Error::NotFound),
             _ => Ok(()),
         }
@@ -37,7 +40,7 @@ impl Nodes for PostgresStore {
 
     async fn nodes(&self) -> Result<Vec<Known>> {
         let sql = "SELECT id, directory, machine, path, address, expires_at <= stead_now() FROM nodes ORDER BY id";
-        let rows = sqlx::query(sql).fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = self.beat_line().await?.rows(sqlx::query(sql)).await?;
         let known = rows.iter().map(|row| {
             let node = Node {
                 id: text(row, 0)?,
@@ -52,21 +55,40 @@ impl Nodes for PostgresStore {
     }
 
     async fn bury(&self, dead: Dead) -> Result<u64> {
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        // The registrations go first: an append that still counts on one waits for this, or was before it.
-        let sql = match &dead {
-            Dead::Expired => sqlx::query("DELETE FROM nodes WHERE expires_at <= stead_now() RETURNING id"),
-            Dead::Node(id) => sqlx::query("DELETE FROM nodes WHERE id = $1 RETURNING id").bind(id.clone()),
-            Dead::Before { directory, id } => {
-                let sql = "DELETE FROM nodes WHERE directory = $1 AND id <> $2 RETURNING id";
-                sqlx::query(sql).bind(directory.clone()).bind(id.clone())
-            }
+        let which = match &dead {
+            Dead::Expired => "expires_at <= stead_now()",
+            Dead::Node(_) => "id = $1",
+            Dead::Before { .. } => "directory = $1 AND id <> $2",
         };
-        let rows = sql.fetch_all(&mut *transaction).await.map_err(failed)?;
+        // It commits by itself, and with it the leases are free: who is no node owns nothing, whatever a session says.
+        let sql = format!(
+            "DELETE FROM nodes WHERE {which}
+             RETURNING id, (SELECT count(*) FROM sessions WHERE lease_owner = nodes.id)"
+        );
+        let sql = sqlx::query(AssertSqlSafe(sql));
+        let sql = match dead {
+            Dead::Expired => sql,
+            Dead::Node(id) => sql.bind(id),
+            Dead::Before { directory, id } => sql.bind(directory).bind(id),
+        };
+        let rows = self.beat_line().await?.returning(sql).await?;
         let buried: Vec<String> = rows.iter().map(|row| text(row, 0)).collect::<Result<_>>()?;
-        let sql = sqlx::query("UPDATE sessions SET lease_owner = NULL WHERE lease_owner = ANY($1)").bind(buried);
-        let freed = sql.execute(&mut *transaction).await.map_err(failed)?.rows_affected();
-        transaction.commit().await.map_err(failed)?;
-        Ok(freed)
+        let freed = rows.iter().map(|row| number(row, 1)).sum::<Result<u64>>()?;
+        if freed == 0 {
+            return Ok(0);
+        }
+        // The rest is tidiness. Sessions that are locked are passed over: it may be the dead themselves who stand still in
+        // the middle of a transaction.
+        let sql = "WITH free AS (
+                     SELECT id FROM sessions WHERE lease_owner = ANY($1) LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+                   )
+                   UPDATE sessions SET lease_owner = NULL FROM free WHERE sessions.id = free.id";
+        loop {
+            // A connection for each batch: heartbeats come in between.
+            let batch = sqlx::query(sql).bind(buried.clone()).bind(signed(BATCH));
+            if self.beat_line().await?.execute(batch).await? < BATCH {
+                return Ok(freed);
+            }
+        }
     }
 }

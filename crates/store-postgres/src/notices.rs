@@ -1,12 +1,14 @@
 //! Notices between nodes: LISTEN and NOTIFY.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool};
-use store::{Error, Result};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use store::Result;
 
-use crate::failure::reason;
-use crate::{PATIENCE, PostgresStore, failed};
+use crate::failure::{SILENT, reason};
+use crate::line::Line;
+use crate::{PATIENCE, PostgresStore};
 
 /// Between two attempts to hear again: at first, and at most.
 const SOON: Duration = Duration::from_millis(50);
@@ -14,8 +16,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// A connection that says nothing for this long is tried: a network can take a connection without telling.
 const QUIET: Duration = Duration::from_secs(20);
-
-const SILENT: &str = "the database does not answer";
 
 /// What a listener hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum Notice {
 
 /// Hears one channel. Never ends.
 pub struct Listener {
-    pool: PgPool,
+    connect: Arc<PgConnectOptions>,
     channel: String,
     listener: Option<PgListener>,
     /// Before the next attempt, if this one fails.
@@ -40,15 +40,12 @@ impl PostgresStore {
     /// Tells whoever listens. Each payload must be below 8,000 bytes.
     pub async fn notify(&self, channel: &str, payloads: Vec<String>) -> Result<()> {
         let sql = sqlx::query("SELECT pg_notify($1, payload) FROM unnest($2::text[]) payload");
-        let rung = sql.bind(channel.to_owned()).bind(payloads).execute(&self.bells);
-        match tokio::time::timeout(PATIENCE, rung).await {
-            Ok(rung) => rung.map(|_| ()).map_err(failed),
-            Err(_) => Err(Error::Failed(SILENT.into())),
-        }
+        let sql = sql.bind(channel.to_owned()).bind(payloads);
+        Line::of(&self.bells, self.brief()).await?.execute(sql).await.map(|_| ())
     }
 
     pub fn listen(&self, channel: &str) -> Listener {
-        Listener { pool: self.bells.clone(), channel: channel.to_owned(), listener: None, pause: SOON }
+        Listener { connect: self.bells.connect_options(), channel: channel.to_owned(), listener: None, pause: SOON }
     }
 }
 
@@ -85,8 +82,15 @@ impl Listener {
         }
     }
 
-    async fn connect(&self) -> std::result::Result<PgListener, sqlx::Error> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+    async fn connect(&self) -> sqlx::Result<PgListener> {
+        // A pool of its own each time: a listener that is given up keeps its place in its pool until the database has
+        // answered to its farewell.
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        let pool = pool.idle_timeout(None).max_lifetime(None);
+        let pool = pool.connect_lazy_with(PgConnectOptions::clone(&self.connect));
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // It would connect anew without a word of what was missed meanwhile.
+        listener.eager_reconnect(false);
         listener.listen(&self.channel).await?;
         Ok(listener)
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::Row;
-use sqlx::postgres::PgConnection;
 use store::{Error, Item, Queue, Result, Taken};
 
+use crate::line::Line;
 use crate::row::{signed, text, time};
 use crate::{PostgresStore, failed};
 
-pub(crate) async fn enqueue(connection: &mut PgConnection, item: &Item) -> Result<()> {
+pub(crate) async fn enqueue(line: &mut Line, item: &Item) -> Result<()> {
     let sql = "INSERT INTO items (queue, id, due_at, attempt, body) VALUES ($1, $2, $3, 0, $4)
                ON CONFLICT (queue, id) DO NOTHING";
     let sql = sqlx::query(sql)
@@ -18,7 +18,7 @@ pub(crate) async fn enqueue(connection: &mut PgConnection, item: &Item) -> Resul
         .bind(item.id.clone())
         .bind(item.due_at.millis())
         .bind(item.body.clone());
-    sql.execute(connection).await.map(|_| ()).map_err(failed)
+    line.execute(sql).await.map(|_| ())
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -41,7 +41,7 @@ impl Queue for PostgresStore {
                    WHERE items.queue = $1 AND items.id = due.id
                    RETURNING items.id, due.due_at, attempt, body";
         let sql = sqlx::query(sql).bind(queue.to_owned()).bind(signed(limit as u64)).bind(millis(hidden));
-        let rows = sql.fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = self.line().await?.returning(sql).await?;
         let taken = rows.iter().map(|row| {
             let item = Item { queue: queue.to_owned(), id: text(row, 0)?, due_at: time(row, 1)?, body: text(row, 3)? };
             let attempt: i32 = row.try_get(2).map_err(failed)?;
@@ -55,13 +55,13 @@ impl Queue for PostgresStore {
     async fn finish(&self, queue: &str, id: &str, attempt: u32) -> Result<()> {
         let sql = sqlx::query("DELETE FROM items WHERE queue = $1 AND id = $2 AND attempt = $3");
         let sql = sql.bind(queue.to_owned()).bind(id.to_owned()).bind(number(attempt));
-        found(sql.execute(&self.pool).await.map_err(failed)?.rows_affected())
+        found(self.line().await?.execute(sql).await?)
     }
 
     async fn postpone(&self, queue: &str, id: &str, attempt: u32, delay: Duration) -> Result<()> {
         let sql = "UPDATE items SET due_at = stead_now() + $4 WHERE queue = $1 AND id = $2 AND attempt = $3";
         let sql = sqlx::query(sql).bind(queue.to_owned()).bind(id.to_owned()).bind(number(attempt)).bind(millis(delay));
-        found(sql.execute(&self.pool).await.map_err(failed)?.rows_affected())
+        found(self.line().await?.execute(sql).await?)
     }
 }
 

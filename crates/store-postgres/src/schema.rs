@@ -1,16 +1,21 @@
 //! The tables, and how they came to be.
 
+use std::time::Duration;
+
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Row};
 
 use crate::PATIENCE;
-use crate::failure::{OpenError, opening, reason};
+use crate::failure::{OpenError, SILENT, opening, reason};
 
 /// One script per schema version, in order. Never edit one that was released: add the next.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_first.sql")];
 
 /// Held while the schema is changed, so that servers that start at once do not do it both.
 const LOCK: i64 = 0x5354_4541_4400;
+
+/// How long all of it may take: a large table takes its time, and so may another server that has the lock.
+const MIGRATION: Duration = Duration::from_secs(600);
 
 enum Fault {
     Sql(sqlx::Error),
@@ -34,8 +39,8 @@ impl Fault {
     }
 }
 
-/// Brings the schema up to date, forward only. Returns its version before and after.
-pub(crate) async fn migrate(connect: &PgConnectOptions) -> Result<(i32, i32), OpenError> {
+/// Brings the schema up to date, forward only. Returns how to connect from now on, and its version before and after.
+pub(crate) async fn migrate(connect: PgConnectOptions) -> Result<(PgConnectOptions, (i32, i32)), OpenError> {
     let place = format!("{}:{}", connect.get_host(), connect.get_port());
     // A connection of its own, not a pool's: a pool would go on trying, and in the end not say why.
     let mut connection = match tokio::time::timeout(PATIENCE, connect.connect()).await {
@@ -43,10 +48,37 @@ pub(crate) async fn migrate(connect: &PgConnectOptions) -> Result<(i32, i32), Op
         Ok(Err(error)) => return Err(opening(place, &error)),
         Err(_) => return Err(OpenError::Unreachable { place, reason: "it does not answer".into() }),
     };
-    let versions = bring_up(&mut connection).await.map_err(|fault| fault.at(place))?;
+    let looked_after = async {
+        let versions = bring_up(&mut connection).await?;
+        Ok::<_, Fault>((versions, acknowledges_early(&mut connection).await?))
+    };
+    let (versions, is_early) = match tokio::time::timeout(MIGRATION, looked_after).await {
+        Ok(done) => done.map_err(|fault| fault.at(place))?,
+        Err(_) => return Err(OpenError::Migration { place, reason: SILENT.into() }),
+    };
     // It is done; how the connection ends changes nothing.
-    let _ = connection.close().await;
-    Ok(versions)
+    let _ = tokio::time::timeout(PATIENCE, connection.close()).await;
+    let connect = if is_early { connect.options([("synchronous_commit", "on")]) } else { connect };
+    Ok((connect, versions))
+}
+
+/// Whether the database tells of commits that it may still lose, which what was appended must not be. Warns of that, and
+/// of what cannot be set right from here.
+async fn acknowledges_early(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let sql = "SELECT current_setting('synchronous_commit') = 'off', current_setting('fsync') = 'off',
+                 current_setting('full_page_writes') = 'off'";
+    let row = sqlx::query(sql).fetch_one(connection).await?;
+    let is_early: bool = row.try_get(0)?;
+    if is_early {
+        tracing::warn!("synchronous_commit is off in the database; Stead turns it on for its own connections");
+    }
+    if row.try_get(1)? {
+        tracing::warn!("fsync is off in the database: a crash of its machine can destroy all that it has");
+    }
+    if row.try_get(2)? {
+        tracing::warn!("full_page_writes is off in the database: a crash of its machine can destroy tables");
+    }
+    Ok(is_early)
 }
 
 async fn bring_up(connection: &mut PgConnection) -> Result<(i32, i32), Fault> {
@@ -54,7 +86,7 @@ async fn bring_up(connection: &mut PgConnection) -> Result<(i32, i32), Fault> {
     if sqlx::query_scalar(read_only).fetch_one(&mut *connection).await? {
         return Err(Fault::ReadOnly);
     }
-    // A large table takes its time, and so may another server that has the lock.
+    // The limit is ours.
     sqlx::raw_sql("SET statement_timeout = 0").execute(&mut *connection).await?;
     let mut transaction = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *transaction).await?;

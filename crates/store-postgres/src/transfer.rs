@@ -3,18 +3,19 @@
 mod export;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgConnection;
+use sqlx::Row;
 use store::{Error, Part, Record, Result, SessionHead, Transfer};
 use wire::SessionId;
 
+use crate::line::Line;
 use crate::row::number;
 use crate::{PostgresStore, answers, catalog, failed, log, queue};
 use export::{Filling, Place};
 
 /// The position of the session's last row. The session has to be there: what belongs to it comes after it.
-async fn last_row(connection: &mut PgConnection, session: SessionId) -> Result<u64> {
+async fn last_row(line: &mut Line, session: SessionId) -> Result<u64> {
     let sql = "SELECT coalesce((SELECT max(position) FROM log WHERE session = $1), 0) FROM sessions WHERE id = $1";
-    let found = sqlx::query(sql).bind(session.to_string()).fetch_optional(connection).await.map_err(failed)?;
+    let found = line.row(sqlx::query(sql).bind(session.to_string())).await?;
     let row = found.ok_or_else(|| Error::Failed(format!("there is no session {session} yet")))?;
     number(&row, 0)
 }
@@ -27,42 +28,42 @@ struct Run {
 }
 
 impl Run {
-    async fn end(&mut self, connection: &mut PgConnection) -> Result<()> {
+    async fn end(&mut self, line: &mut Line) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
         let Some(session) = self.session.take() else { return Ok(()) };
-        log::check_numbers(last_row(connection, session).await?, &rows)?;
-        log::insert_rows(connection, &session.to_string(), &rows).await
+        log::check_numbers(last_row(line, session).await?, &rows)?;
+        log::insert_rows(line, &session.to_string(), &rows).await
     }
 }
 
-async fn import(connection: &mut PgConnection, records: Vec<Record>) -> Result<()> {
+async fn import(line: &mut Line, records: Vec<Record>) -> Result<()> {
     let mut run = Run::default();
     for record in records {
         match &record {
             Record::Row { session, .. } if run.session.is_none_or(|of| of == *session) => {}
-            _ => run.end(connection).await?,
+            _ => run.end(line).await?,
         }
         match record {
             Record::Row { session, row } => {
                 run.session = Some(session);
                 run.rows.push(row);
             }
-            Record::Setting { name, value } => catalog::set(connection, &name, &value).await?,
-            Record::Document(document) => catalog::insert(connection, &document).await?,
+            Record::Setting { name, value } => catalog::set(line, &name, &value).await?,
+            Record::Document(document) => catalog::insert(line, &document).await?,
             Record::Session { session, workspace, head, epoch, runnable, summary } => {
                 let header = SessionHead { workspace, head, epoch, summary, runnable };
-                log::insert_header(connection, &session.to_string(), &header).await?;
+                log::insert_header(line, &session.to_string(), &header).await?;
             }
             Record::Covered { session, key, position } => {
-                last_row(connection, session).await?;
-                log::cover(connection, session, &key, position).await?;
+                last_row(line, session).await?;
+                log::cover(line, session, &key, position).await?;
             }
-            Record::Answer(answer) => answers::remember(connection, &answer).await?,
-            Record::Item(item) => queue::enqueue(connection, &item).await?,
+            Record::Answer(answer) => answers::remember(line, &answer).await?,
+            Record::Item(item) => queue::enqueue(line, &item).await?,
             Record::Blob { .. } => {}
         }
     }
-    run.end(connection).await
+    run.end(line).await
 }
 
 #[async_trait]
@@ -75,8 +76,9 @@ impl Transfer for PostgresStore {
         };
         // A part that may have nothing in it would be asked for again and again.
         let mut part = Filling::new(limit.max(1));
+        let mut line = self.line().await?;
         while !part.is_full() && !matches!(place, Place::End) {
-            place = part.step(&self.pool, place).await?;
+            place = part.step(&mut line, place).await?;
         }
         let next = match place {
             Place::End => None,
@@ -86,16 +88,17 @@ impl Transfer for PostgresStore {
     }
 
     async fn import(&self, records: Vec<Record>) -> Result<()> {
-        let mut transaction = self.pool.begin().await.map_err(failed)?;
-        import(&mut transaction, records).await?;
-        transaction.commit().await.map_err(failed)
+        let mut line = self.begin().await?;
+        let imported = import(&mut line, records).await;
+        line.end(imported).await
     }
 
     async fn is_empty(&self) -> Result<bool> {
         let sql = "SELECT NOT EXISTS (
                      SELECT 1 FROM settings UNION ALL SELECT 1 FROM documents UNION ALL SELECT 1 FROM sessions
                      UNION ALL SELECT 1 FROM answers UNION ALL SELECT 1 FROM items UNION ALL SELECT 1 FROM blobs)";
-        sqlx::query_scalar(sql).fetch_one(&self.pool).await.map_err(failed)
+        let row = self.line().await?.only_row(sqlx::query(sql)).await?;
+        row.try_get(0).map_err(failed)
     }
 
     /// PostgreSQL tells of damage when it meets it; looking for it is for its own tools, such as `pg_amcheck`.

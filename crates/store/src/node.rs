@@ -55,6 +55,6 @@ pub trait Nodes: Send + Sync {
     /// Renews. `NotFound` if the node has expired or was buried: it must stop all it does, and may join under a new id.
     async fn beat(&self, id: &str, ttl: Duration) -> Result<()>;
     async fn nodes(&self) -> Result<Vec<Known>>;
-    /// Ends registrations and frees the leases of their sessions, together. Returns how many leases.
+    /// Ends registrations, and with them the leases of their sessions. Returns how many leases.
     async fn bury(&self, dead: Dead) -> Result<u64>;
 }

@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use wire::SessionId;
 
 use super::Brain;
+use crate::live::Live;
 
 /// How often a node that is alone looks for work that no doorbell told it of.
 const POLL: Duration = Duration::from_secs(5);
@@ -19,6 +20,9 @@ const POLL_SHARED: Duration = Duration::from_secs(1);
 
 /// How long doorbells of others are gathered before one look for work answers them all.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// Between two looks after the sandboxes of this node.
+const TEND: Duration = Duration::from_secs(300);
 
 /// Between two sweeps of what has expired.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -38,37 +42,68 @@ impl Brain {
                     None => return,
                     Some(Heard::Preview { session, preview }) => brain.inner.sessions.bus.hear(session, preview),
                     Some(Heard::Missed) => {
-                        brain.refresh_used().await;
-                        brain.ring_workers();
-                        brain.inner.look.notify_one();
+                        let brain = brain.clone();
+                        // The doorbells that come now must not wait for it.
+                        brain.inner.tasks.clone().spawn("missed doorbells", async move {
+                            brain.refresh_used().await;
+                            brain.ring_workers();
+                            brain.inner.look.notify_one();
+                        });
                     }
-                    Some(Heard::Bell(bell)) => brain.heard(bell).await,
+                    Some(Heard::Bell(bell)) => brain.heard(bell),
                 }
             }
         });
     }
 
-    async fn heard(&self, bell: Bell) {
-        self.refresh(bell).await;
-        if self.has_worker(bell.session) {
-            self.ring(bell.session);
-        } else {
+    fn heard(&self, bell: Bell) {
+        self.catch_up(bell);
+        if !self.has_worker(bell.session) {
             self.inner.look.notify_one();
         }
     }
 
-    /// Takes in what others have appended to a session that is warm here.
-    async fn refresh(&self, bell: Bell) {
+    /// Has what others have appended to a session taken in, if it is warm here, and then looked at by its worker. However
+    /// often it is asked, one task at a time does so, and nobody waits for it: a store that hangs holds up this session alone.
+    fn catch_up(&self, bell: Bell) {
         let sessions = &self.inner.sessions;
         let Some(live) = sessions.warm(bell.session).filter(|live| live.head() < bell.head) else { return };
-        if let Err(error) = sessions.fresh(&live).await {
-            tracing::warn!(session = %bell.session, %error, "a session could not be brought up to date");
+        {
+            let mut behind = self.inner.behind.lock();
+            if let Some(head) = behind.get_mut(&bell.session) {
+                *head = bell.head.max(*head);
+                return;
+            }
+            behind.insert(bell.session, bell.head);
+        }
+        let brain = self.clone();
+        self.inner.tasks.spawn("catch-up", async move {
+            loop {
+                let wanted = brain.inner.behind.lock().get(&live.id).copied().unwrap_or_default();
+                brain.refresh(&live, wanted).await;
+                if brain.has_worker(live.id) {
+                    brain.ring(live.id);
+                }
+                let mut behind = brain.inner.behind.lock();
+                // More may have come meanwhile.
+                if behind.get(&live.id).is_none_or(|head| *head <= wanted) {
+                    behind.remove(&live.id);
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn refresh(&self, live: &Live, head: u64) {
+        let sessions = &self.inner.sessions;
+        if let Err(error) = sessions.fresh(live).await {
+            tracing::warn!(session = %live.id, %error, "a session could not be brought up to date");
         }
         // Nothing rings for rows that are not there, but the end of all rows does.
-        if live.head() < bell.head
-            && let Err(Error::NotFound) = sessions.store.head(bell.session).await
+        if live.head() < head
+            && let Err(Error::NotFound) = sessions.store.head(live.id).await
         {
-            sessions.deleted(&live).await;
+            sessions.deleted(live).await;
         }
     }
 
@@ -89,10 +124,7 @@ impl Brain {
             // What is not there any more counts as grown beyond all bounds.
             let head = heads.get(&session).copied().unwrap_or(u64::MAX);
             if head > known {
-                self.refresh(Bell { session, head }).await;
-                if self.has_worker(session) {
-                    self.ring(session);
-                }
+                self.catch_up(Bell { session, head });
             }
         }
     }
@@ -140,40 +172,73 @@ impl Brain {
         }
     }
 
-    /// Tries whether this machine can make sandboxes, and takes hold of those that earlier servers left.
-    pub(super) async fn prepare_hands(&self) {
+    /// Tries whether this machine can make sandboxes, takes hold of those that earlier servers left, and looks after all of
+    /// them from now on.
+    pub(super) async fn tend_hands(&self) {
         if let Err(error) = self.inner.hands.prepare().await {
             tracing::error!(%error, "no sandbox can be made on this machine; `stead doctor` says more. Sessions without tools work");
         }
-        self.attach_hands().await;
-    }
-
-    /// Attaches the sandboxes of idle sessions, which would end themselves otherwise, and removes those of ended ones.
-    async fn attach_hands(&self) {
-        for name in self.inner.hands.names().await {
-            let Ok(session) = name.parse::<SessionId>() else { continue };
-            match self.inner.sessions.store.head(session).await {
-                Ok(head) if head.summary.status == wire::session::Status::Terminated => {
-                    self.clear(session).await;
+        loop {
+            for kept in self.inner.hands.kept().await {
+                let Ok(session) = kept.name.parse::<SessionId>() else { continue };
+                if let Err(error) = self.tend(session, kept.incarnation.as_deref()).await {
+                    tracing::warn!(%session, %error, "a sandbox could not be looked after");
                 }
-                Ok(head) if !head.runnable => {
-                    let Ok(live) = self.inner.sessions.open(session).await else { continue };
-                    let address = self.inner.sessions.state(&live, |state| state.hand.clone()).await;
-                    if let Some(address) = address {
-                        // Gone is found out, and told, when a tool next needs it.
-                        let _ = self.inner.hands.adopt(session, &address, head.epoch).await;
-                    }
+            }
+            for (session, incarnation) in self.inner.hands.attached() {
+                if !self.is_named(session, &incarnation).await.unwrap_or(true) {
+                    self.inner.hands.detach(session, &incarnation);
                 }
-                Ok(_) => {}
-                Err(Error::NotFound) => self.clear(session).await,
-                Err(error) => tracing::error!(%session, %error, "the session of a sandbox could not be read"),
+            }
+            tokio::select! {
+                biased;
+                () = self.inner.closed.cancelled() => return,
+                () = tokio::time::sleep(TEND) => {}
             }
         }
     }
 
-    async fn clear(&self, session: SessionId) {
-        if let Err(error) = self.inner.hands.destroy(session).await {
-            tracing::error!(%session, %error, "the sandbox of an ended session could not be removed");
+    /// Attaches the sandbox of an idle session, which would end itself otherwise, and removes one that no log names.
+    async fn tend(&self, session: SessionId, incarnation: Option<&str>) -> store::Result<()> {
+        if self.has_worker(session) {
+            return Ok(());
         }
+        let head = match self.inner.sessions.store.head(session).await {
+            Ok(head) if head.summary.status == wire::session::Status::Terminated => None,
+            Ok(head) => Some(head),
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let failed = |error: std::io::Error| Error::Failed(error.to_string());
+        let Some(head) = head else { return self.inner.hands.destroy(session, incarnation).await.map_err(failed) };
+        // Without one it is being made, or will be made anew.
+        let Some(incarnation) = incarnation else { return Ok(()) };
+        if !self.is_named(session, incarnation).await? {
+            return self.inner.hands.destroy(session, Some(incarnation)).await.map_err(failed);
+        }
+        if !head.runnable && !self.inner.hands.attached().iter().any(|(attached, _)| *attached == session) {
+            let live = self.inner.sessions.open(session).await?;
+            if let Some(address) = self.inner.sessions.state(&live, |state| state.hand.clone()).await {
+                // Gone is found out, and told, when a tool next needs it.
+                let _ = self.inner.hands.adopt(session, &address, head.epoch).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the session's log names this sandbox, or may be about to.
+    async fn is_named(&self, session: SessionId, incarnation: &str) -> store::Result<bool> {
+        if self.has_worker(session) {
+            return Ok(true);
+        }
+        let live = match self.inner.sessions.open(session).await {
+            Ok(live) => live,
+            Err(Error::NotFound) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        self.inner.sessions.fresh(&live).await?;
+        let address = self.inner.sessions.state(&live, |state| state.hand.clone()).await;
+        let address = address.and_then(|address| serde_json::from_str::<hands::Address>(&address).ok());
+        Ok(address.is_some_and(|address| address.incarnation == incarnation))
     }
 }

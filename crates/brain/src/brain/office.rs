@@ -41,14 +41,16 @@ impl Brain {
         let store = &self.inner.sessions.store;
         let mut is_silent = false;
         loop {
+            let Some(tenure) = self.inner.tenure() else { return };
             tokio::select! {
                 biased;
                 () = self.inner.closed.cancelled() => return,
-                () = tokio::time::sleep(lease / BEATS) => {}
+                () = tokio::time::sleep((lease / BEATS).min(tenure.left())) => {}
             }
-            let Some(tenure) = self.inner.tenure() else { return };
             let sent = self.inner.sessions.clock.elapsed();
-            let beat = tokio::time::timeout(lease / 2, store.beat(&tenure.id, lease)).await;
+            // No longer than the tenure lasts: it ends to the moment, whether the store answers or not.
+            let patience = (lease / 2).min(tenure.left());
+            let beat = tokio::time::timeout(patience, store.beat(&tenure.id, lease)).await;
             let lost = match beat {
                 Ok(Ok(())) => {
                     tenure.renew(sent);

@@ -48,17 +48,38 @@ impl Run {
 
     /// Reaches the sandbox that the log names, or makes one.
     async fn raise(&mut self) {
+        let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
+        match self.address().await {
+            Some(address) => {
+                self.hand = HandState::Starting;
+                let adopt = async move { Ended::Adopted(brain.hands.adopt(live.id, &address, epoch).await) };
+                self.under_way.push(adopt.boxed());
+            }
+            None => {
+                // Calls are begun only in a sandbox that the log names.
+                self.waiting.iter_mut().for_each(|pending| pending.recover = false);
+                self.provision(None);
+            }
+        }
+    }
+
+    /// Has a sandbox made, perhaps in place of one that was lost.
+    fn provision(&mut self, lost: Option<String>) {
         self.hand = HandState::Starting;
         let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
-        let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
-        self.under_way.push(match address {
-            Some(address) => async move { Ended::Adopted(brain.hands.adopt(live.id, &address, epoch).await) }.boxed(),
-            None => async move { Ended::Provisioned(brain.hands.provision(&live, epoch).await) }.boxed(),
-        });
+        let provision = async move { Ended::Provisioned { made: brain.hands.provision(&live, epoch).await, lost } };
+        self.under_way.push(provision.boxed());
+    }
+
+    /// The sandbox that the log names.
+    fn address(&self) -> impl Future<Output = Option<Arc<str>>> + Send + use<> {
+        let (brain, live) = (self.brain.clone(), self.live.clone());
+        async move { brain.sessions.state(&live, |state| state.hand.clone()).await }
     }
 
     fn start(&mut self, hand: Arc<dyn Hand>, pending: Pending) {
         let Pending { call, name, input, recover } = pending;
+        self.started.insert(call, name.clone());
         self.under_way.push(
             async move {
                 let outcome = if recover {
@@ -77,6 +98,7 @@ impl Run {
         self.under_way = FuturesUnordered::new();
         self.flight = Flight::default();
         self.waiting.clear();
+        self.started.clear();
         if let HandState::Starting = self.hand {
             // A sandbox that was on its way is not in the log, and is made anew when needed.
             self.hand = HandState::Unknown;
@@ -86,7 +108,7 @@ impl Run {
             _ => None,
         };
         let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
-        let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
+        let address = self.address().await;
         self.under_way.push(
             async move {
                 let hand = match (hand, address) {
@@ -128,7 +150,7 @@ impl Run {
             HandState::Up(hand) => Some(hand.clone()),
             _ => None,
         };
-        let address = brain.sessions.state(&live, |state| state.hand.clone()).await;
+        let address = self.address().await;
         self.under_way.push(
             async move {
                 let hand = match (hand, address) {
@@ -166,22 +188,30 @@ impl Run {
                 self.flight.collecting = false;
                 Input::Collected
             }
+            // It has been told of already, when its sandbox was lost.
+            Ended::Tool { call, .. } if !self.flight.calls.contains(&call) => return Ok(None),
             Ended::Tool { call, outcome: Ok(outcome), .. } => {
                 self.flight.calls.remove(&call);
+                self.started.remove(&call);
                 let (content, is_error) = hands_of::content(outcome);
                 Input::ToolEnded { call, content, is_error }
             }
-            Ended::Tool { call, outcome: Err(lost), name } => return self.call_lost(call, lost, name).await,
-            Ended::Provisioned(Ok(hand)) => {
+            Ended::Tool { call, outcome: Err(Lost::Refused(message)), name } => {
+                self.started.remove(&call);
+                self.tell(call, name, Outcome::error(message));
+                return Ok(None);
+            }
+            Ended::Tool { outcome: Err(lost), .. } => return self.lose(&lost).await.map(Some),
+            Ended::Provisioned { made: Ok(hand), lost } => {
                 // The log names the sandbox before anything runs in it: a later brain must find it.
                 let address =
                     serde_json::to_string(hand.address()).map_err(|error| store::Error::Failed(error.to_string()))?;
-                let step = self.step(Input::Provisioned { address }, false).await?;
+                let step = self.step(Input::Provisioned { address, lost }, false).await?;
                 self.ready().await?;
                 self.up(hand);
                 return Ok(Some(step));
             }
-            Ended::Provisioned(Err(reason)) => {
+            Ended::Provisioned { made: Err(reason), .. } => {
                 self.none_to_be_had(&reason);
                 return Ok(None);
             }
@@ -191,12 +221,11 @@ impl Run {
                 self.up(hand);
                 return Ok(None);
             }
-            Ended::Adopted(Err(Lost::Fenced(epoch))) => return Err(store::Error::Fenced { epoch }),
             Ended::Adopted(Err(Lost::Refused(reason))) => {
                 self.none_to_be_had(&reason);
                 return Ok(None);
             }
-            Ended::Adopted(Err(lost)) => return self.replace(&lost).await.map(Some),
+            Ended::Adopted(Err(lost)) => return self.replace(lost).await,
         };
         self.step(input, false).await.map(Some)
     }
@@ -212,44 +241,64 @@ impl Run {
     fn none_to_be_had(&mut self, reason: &str) {
         tracing::error!(session = %self.live.id, reason, "no sandbox could be made");
         self.hand = HandState::Unknown;
-        for Pending { call, name, .. } in std::mem::take(&mut self.waiting) {
-            let outcome = Outcome::error(format!("No sandbox could be started for this call: {reason}"));
-            self.tell(call, name, outcome);
+        for Pending { call, name, recover, .. } in std::mem::take(&mut self.waiting) {
+            let words = if recover && !is_repeatable(&name) {
+                UNKNOWN.to_owned()
+            } else {
+                format!("No sandbox could be started for this call: {reason}")
+            };
+            self.tell(call, name, Outcome::error(words));
         }
     }
 
-    /// The sandbox of the log is gone. The next one has its journal, and so knows which calls were begun in the old one.
-    async fn replace(&mut self, lost: &Lost) -> store::Result<Step> {
-        let step = self.step(Input::HandLost { reason: lost.to_string() }, false).await?;
+    /// The sandbox of the log is gone. One that is made in its place on this node has its journal, and so knows which calls
+    /// were begun in the old one and how they ended.
+    async fn replace(&mut self, lost: Lost) -> store::Result<Option<Step>> {
+        let address = self.address().await;
+        let is_asked = self.waiting.iter().any(|pending| pending.recover);
+        if let (Lost::Gone(_), Some(address), true) = (&lost, address, is_asked)
+            && self.brain.hands.has_journal(self.live.id, &address).await
+        {
+            self.provision(Some(lost.to_string()));
+            return Ok(None);
+        }
+        self.lose(&lost).await.map(Some)
+    }
+
+    /// The sandbox of the log is gone, and with it whatever is known of the calls in it.
+    async fn lose(&mut self, lost: &Lost) -> store::Result<Step> {
+        if let Lost::Fenced(epoch) = lost {
+            let head = self.brain.sessions.store.head(self.live.id).await?;
+            if head.epoch != self.epoch {
+                return Err(store::Error::Fenced { epoch: *epoch });
+            }
+            // Its epochs are not those of this log, which must be an older copy: nobody will ever have it again.
+        }
+        let reason = match lost {
+            Lost::Gone(reason) => reason.clone(),
+            other => other.to_string(),
+        };
+        let (recovered, waiting) = std::mem::take(&mut self.waiting).into_iter().partition::<Vec<_>, _>(|one| one.recover);
+        self.waiting = waiting;
+        self.started.extend(recovered.into_iter().map(|pending| (pending.call, pending.name)));
+        let told = std::mem::take(&mut self.started).into_iter().map(|(call, name)| {
+            let again = format!("The sandbox was lost ({reason}). Please retry.");
+            (call, if is_repeatable(&name) { again } else { UNKNOWN.to_owned() })
+        });
+        let told: Vec<_> = told.collect();
+        for (call, _) in &told {
+            self.flight.calls.remove(call);
+        }
         self.hand = HandState::Unknown;
+        let changes = match self.address().await {
+            Some(address) => self.brain.hands.forget(self.live.id, &address),
+            None => Vec::new(),
+        };
+        let step = self.step_with(Input::HandLost { reason, told }, false, changes).await?;
         if !self.waiting.is_empty() && !step.rest {
             self.raise().await;
         }
         Ok(step)
-    }
-
-    async fn call_lost(&mut self, call: EventId, lost: Lost, name: String) -> store::Result<Option<Step>> {
-        match lost {
-            Lost::Fenced(epoch) => Err(store::Error::Fenced { epoch }),
-            Lost::Refused(message) => {
-                self.tell(call, name, Outcome::error(message));
-                Ok(None)
-            }
-            Lost::Gone(reason) => {
-                let repeatable = is_repeatable(&name);
-                let told = if repeatable {
-                    format!("The sandbox was lost ({reason}). Please retry.")
-                } else {
-                    UNKNOWN.to_owned()
-                };
-                self.tell(call, name, Outcome::error(told));
-                if !matches!(self.hand, HandState::Up(_)) {
-                    return Ok(None);
-                }
-                self.hand = HandState::Unknown;
-                self.step(Input::HandLost { reason }, false).await.map(Some)
-            }
-        }
     }
 
     /// An outcome that needs no hand.

@@ -111,6 +111,11 @@ impl Directory {
         serde_json::from_slice(&fs::read(self.0.join(RECORD)).ok()?).ok()
     }
 
+    /// Of the sandbox that was last finished here.
+    pub(super) fn incarnation(&self) -> Option<String> {
+        self.record().map(|record| record.address.incarnation)
+    }
+
     /// Whole or not at all: a reader never sees half of it.
     pub(super) fn keep(&self, record: &Record) -> io::Result<()> {
         let unfinished = self.0.join("address.unfinished");

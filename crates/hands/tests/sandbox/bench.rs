@@ -7,6 +7,7 @@ use std::{
 };
 
 use hands::{
+    Kept,
     Content, Execute, Found, Hand, Limits, Outcome, Sandbox, Spec,
     namespace::{Namespace, Options},
 };
@@ -45,8 +46,8 @@ impl Bench {
 
     /// Ends every sandbox. A test that fails before leaves that to their orphan time.
     pub(crate) async fn end(self) {
-        for name in self.sandbox.names().await {
-            self.sandbox.destroy(&name).await.unwrap();
+        for Kept { name, .. } in self.sandbox.kept().await {
+            self.sandbox.destroy(&name, None).await.unwrap();
         }
     }
 }

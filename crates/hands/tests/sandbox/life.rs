@@ -151,10 +151,10 @@ async fn what_a_command_leaves_running_stays_until_the_sandbox_goes() {
     bash(&*hand, &format!("setsid sleep {marker} > /dev/null 2>&1 < /dev/null &")).await;
     assert_eq!(bash(&*hand, "echo next").await, "next");
     until("it runs", || runs(&marker)).await;
-    bench.sandbox.destroy("one").await.unwrap();
+    bench.sandbox.destroy("one", None).await.unwrap();
     assert!(!runs(&marker));
     assert!(matches!(hand.execute(call("late", "echo late")).await, Err(Lost::Gone(_))));
-    bench.sandbox.destroy("one").await.unwrap();
-    assert!(bench.sandbox.names().await.is_empty());
+    bench.sandbox.destroy("one", None).await.unwrap();
+    assert!(bench.sandbox.kept().await.is_empty());
     bench.end().await;
 }

@@ -260,11 +260,11 @@ impl Play {
     }
 
     pub(super) fn provisions(&mut self) -> &mut Self {
-        self.brain(Input::Provisioned { address: "here".into() })
+        self.brain(Input::Provisioned { address: "here".into(), lost: None })
     }
 
     pub(super) fn loses_hand(&mut self) -> &mut Self {
-        self.brain(Input::HandLost { reason: "it is gone".into() })
+        self.brain(Input::HandLost { reason: "it is gone".into(), told: Vec::new() })
     }
 
     pub(super) fn collects(&mut self) -> &mut Self {

@@ -204,8 +204,8 @@ impl Place {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let sandbox = Namespace::new(options);
-                for name in sandbox.names().await {
-                    let _ = sandbox.destroy(&name).await;
+                for hands::Kept { name, .. } in sandbox.kept().await {
+                    let _ = sandbox.destroy(&name, None).await;
                 }
             });
         };

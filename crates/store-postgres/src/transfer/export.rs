@@ -1,13 +1,14 @@
 //! The export's parts: one table after the other, each in the order of its key.
 
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::{PgPool, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use store::{Item, Record, Result};
 use wire::SessionId;
 
 use crate::answers::{ANSWER, answer};
 use crate::failed;
+use crate::line::Line;
 use crate::row::{DOCUMENT, STORED, document, number, parsed, signed, stored, summary, text, time};
 
 /// The most bytes of one part, give or take one record.
@@ -50,37 +51,37 @@ impl Filling {
     }
 
     /// Reads on in one table, and says where to go on: in the same one only if the part is full.
-    pub(super) async fn step(&mut self, pool: &PgPool, place: Place) -> Result<Place> {
+    pub(super) async fn step(&mut self, line: &mut Line, place: Place) -> Result<Place> {
         Ok(match place {
-            Place::Settings(after) => match self.settings(pool, after).await? {
+            Place::Settings(after) => match self.settings(line, after).await? {
                 Some(last) => Place::Settings(Some(last)),
                 None => Place::Documents(None),
             },
-            Place::Documents(after) => match self.documents(pool, after).await? {
+            Place::Documents(after) => match self.documents(line, after).await? {
                 Some(last) => Place::Documents(Some(last)),
                 None => Place::Sessions(None),
             },
-            Place::Sessions(after) => match self.session(pool, after).await? {
+            Place::Sessions(after) => match self.session(line, after).await? {
                 Some(session) => Place::Rows(session, 0),
                 None => Place::Answers(None),
             },
-            Place::Rows(session, after) => match self.rows(pool, session, after).await? {
+            Place::Rows(session, after) => match self.rows(line, session, after).await? {
                 Some(last) => Place::Rows(session, last),
                 None => Place::Covered(session, None),
             },
-            Place::Covered(session, after) => match self.covered(pool, session, after).await? {
+            Place::Covered(session, after) => match self.covered(line, session, after).await? {
                 Some(last) => Place::Covered(session, Some(last)),
                 None => Place::Sessions(Some(session)),
             },
-            Place::Answers(after) => match self.answers(pool, after).await? {
+            Place::Answers(after) => match self.answers(line, after).await? {
                 Some(last) => Place::Answers(Some(last)),
                 None => Place::Items(None),
             },
-            Place::Items(after) => match self.items(pool, after).await? {
+            Place::Items(after) => match self.items(line, after).await? {
                 Some(last) => Place::Items(Some(last)),
                 None => Place::Blobs(None),
             },
-            Place::Blobs(after) => match self.blobs(pool, after).await? {
+            Place::Blobs(after) => match self.blobs(line, after).await? {
                 Some(last) => Place::Blobs(Some(last)),
                 None => Place::End,
             },
@@ -113,10 +114,10 @@ impl Filling {
         Ok(None)
     }
 
-    async fn settings(&mut self, pool: &PgPool, after: Option<String>) -> Result<Option<String>> {
+    async fn settings(&mut self, line: &mut Line, after: Option<String>) -> Result<Option<String>> {
         let sql = format!("SELECT name, value FROM settings WHERE name {} $1 ORDER BY name LIMIT $2", beyond(&after));
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(after.unwrap_or_default()).bind(self.left());
-        let rows = sql.fetch_all(pool).await.map_err(failed)?;
+        let rows = line.rows(sql).await?;
         self.fill(&rows, |row| {
             let name = text(row, 0)?;
             Ok((name.clone(), Record::Setting { name, value: text(row, 1)? }))
@@ -125,7 +126,7 @@ impl Filling {
 
     async fn documents(
         &mut self,
-        pool: &PgPool,
+        line: &mut Line,
         after: Option<(String, String, String)>,
     ) -> Result<Option<(String, String, String)>> {
         let sql = format!(
@@ -135,7 +136,7 @@ impl Filling {
         );
         let (workspace, kind, id) = after.unwrap_or_default();
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(workspace).bind(kind).bind(id).bind(self.left());
-        let rows = sql.fetch_all(pool).await.map_err(failed)?;
+        let rows = line.rows(sql).await?;
         self.fill(&rows, |row| {
             let document = document(row)?;
             Ok(((text(row, 8)?, text(row, 9)?, document.id.clone()), Record::Document(document)))
@@ -143,13 +144,13 @@ impl Filling {
     }
 
     /// One session's header.
-    async fn session(&mut self, pool: &PgPool, after: Option<SessionId>) -> Result<Option<SessionId>> {
+    async fn session(&mut self, line: &mut Line, after: Option<SessionId>) -> Result<Option<SessionId>> {
         let sql = format!(
             "SELECT id, workspace, head, epoch, runnable, summary FROM sessions WHERE id {} $1 ORDER BY id LIMIT 1",
             beyond(&after)
         );
         let after = after.map(|session| session.to_string()).unwrap_or_default();
-        let found = sqlx::query(AssertSqlSafe(sql)).bind(after).fetch_optional(pool).await.map_err(failed)?;
+        let found = line.row(sqlx::query(AssertSqlSafe(sql)).bind(after)).await?;
         let Some(row) = found else { return Ok(None) };
         let session = parsed(&row, 0)?;
         self.records.push(Record::Session {
@@ -163,64 +164,64 @@ impl Filling {
         Ok(Some(session))
     }
 
-    async fn rows(&mut self, pool: &PgPool, session: SessionId, after: u64) -> Result<Option<u64>> {
+    async fn rows(&mut self, line: &mut Line, session: SessionId, after: u64) -> Result<Option<u64>> {
         // Rows can be large: never more at once than a part may be, if they are of the usual size.
         let sql = format!("SELECT {STORED} FROM log WHERE session = $1 AND position > $2 ORDER BY position LIMIT $3");
         let left = self.left();
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(session.to_string()).bind(signed(after)).bind(left);
-        let rows = sql.fetch_all(pool).await.map_err(failed)?;
+        let rows = line.rows(sql).await?;
         self.fill(&rows, |row| {
             let row = stored(row)?;
             Ok((row.position, Record::Row { session, row }))
         })
     }
 
-    async fn covered(&mut self, pool: &PgPool, session: SessionId, after: Option<String>) -> Result<Option<String>> {
+    async fn covered(&mut self, line: &mut Line, session: SessionId, after: Option<String>) -> Result<Option<String>> {
         let beyond = beyond(&after);
         let sql =
             format!("SELECT key, position FROM coverage WHERE session = $1 AND key {beyond} $2 ORDER BY key LIMIT $3");
         let left = self.left();
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(session.to_string()).bind(after.unwrap_or_default()).bind(left);
-        let rows = sql.fetch_all(pool).await.map_err(failed)?;
+        let rows = line.rows(sql).await?;
         self.fill(&rows, |row| {
             let key = text(row, 0)?;
             Ok((key.clone(), Record::Covered { session, key, position: number(row, 1)? }))
         })
     }
 
-    async fn answers(&mut self, pool: &PgPool, after: Option<(String, String)>) -> Result<Option<(String, String)>> {
+    async fn answers(&mut self, line: &mut Line, after: Option<(String, String)>) -> Result<Option<(String, String)>> {
         let beyond = beyond(&after);
         let sql = format!(
             "SELECT {ANSWER} FROM answers WHERE (workspace, name) {beyond} ($1, $2) ORDER BY workspace, name LIMIT $3"
         );
         let (workspace, name) = after.unwrap_or_default();
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(workspace).bind(name).bind(self.left());
-        let rows = sql.fetch_all(pool).await.map_err(failed)?;
+        let rows = line.rows(sql).await?;
         self.fill(&rows, |row| Ok(((text(row, 0)?, text(row, 1)?), Record::Answer(answer(row)?))))
     }
 
-    async fn items(&mut self, pool: &PgPool, after: Option<(String, String)>) -> Result<Option<(String, String)>> {
+    async fn items(&mut self, line: &mut Line, after: Option<(String, String)>) -> Result<Option<(String, String)>> {
         let beyond = beyond(&after);
         let sql = format!(
             "SELECT queue, id, due_at, body FROM items WHERE (queue, id) {beyond} ($1, $2) ORDER BY queue, id LIMIT $3"
         );
         let (queue, id) = after.unwrap_or_default();
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(queue).bind(id).bind(self.left());
-        let rows = sql.fetch_all(pool).await.map_err(failed)?;
+        let rows = line.rows(sql).await?;
         self.fill(&rows, |row| {
             let item = Item { queue: text(row, 0)?, id: text(row, 1)?, due_at: time(row, 2)?, body: text(row, 3)? };
             Ok(((item.queue.clone(), item.id.clone()), Record::Item(item)))
         })
     }
 
-    async fn blobs(&mut self, pool: &PgPool, after: Option<(String, String)>) -> Result<Option<(String, String)>> {
+    async fn blobs(&mut self, line: &mut Line, after: Option<(String, String)>) -> Result<Option<(String, String)>> {
         let beyond = beyond(&after);
         let sql = format!(
             "SELECT workspace, id, size FROM blobs WHERE (workspace, id) {beyond} ($1, $2) ORDER BY workspace, id LIMIT $3"
         );
         let (workspace, id) = after.unwrap_or_default();
         let sql = sqlx::query(AssertSqlSafe(sql)).bind(workspace).bind(id).bind(self.left());
-        let rows = sql.fetch_all(pool).await.map_err(failed)?;
+        let rows = line.rows(sql).await?;
         self.fill(&rows, |row| {
             let record = Record::Blob { workspace: parsed(row, 0)?, id: text(row, 1)?, size: number(row, 2)? };
             Ok(((text(row, 0)?, text(row, 1)?), record))

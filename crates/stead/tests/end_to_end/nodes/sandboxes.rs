@@ -1,7 +1,7 @@
 //! The sandbox of a session stays where it was made, also when another node works on the session.
 
 use crate::account::{account, results};
-use crate::client::Client;
+use crate::client::{Client, eventually, of, text};
 use crate::pair::{Pair, begun};
 
 /// Every turn makes a variable and a file longer, in the directory where the first one went.
@@ -11,6 +11,16 @@ turns:
       - { tool: bash, input: { command: "cd /tmp; X=${X}x; echo $X >> here; sleep 1; pwd; cat here" } }
   - say: "Noted."
 then: restart
+"#;
+
+/// Its second call tells whether it is in the sandbox of the first.
+const WAITS: &str = r#"
+turns:
+  - call:
+      - { tool: bash, input: { command: "touch /tmp/here; sleep 60" } }
+  - call:
+      - { tool: bash, input: { command: "ls /tmp/here 2> /dev/null || echo another sandbox" } }
+  - say: "Noted."
 "#;
 
 /// Turns that are asked for on one node until that one has worked on the session. Either may take it up.
@@ -66,6 +76,35 @@ async fn a_call_goes_on_when_the_node_of_its_sandbox_is_killed_but_not_the_one_t
     servers.remove(home).kill();
     other.idle(&session).await;
     grown(&other, &session, turns).await;
+    pair.close(servers).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_machine_is_lost_is_not_run_again_elsewhere_and_its_sandbox_goes_when_that_comes_back() {
+    let Some(pair) = Pair::new(&[("waits", WAITS)], "lease_ms = 2000\ngrace_ms = 1000\n") else { return };
+    let mut servers = pair.serve().await;
+    let session = begun(&servers[0].client, "waits").await;
+    let home = pair.home(&session).await;
+    let journal = pair.places[home].data().join("hands").join(&session).join("journal");
+    let has_begun = async || std::fs::metadata(&journal).is_ok_and(|journal| journal.len() > 0).then_some(());
+    eventually("the call has begun", has_begun).await;
+    let away = pair.places[home].path().join("away");
+    servers.remove(home).kill();
+    std::fs::rename(pair.places[home].data(), &away).unwrap();
+    let other = servers[0].client.clone();
+    other.idle(&session).await;
+    let events = account(&other, &session).await;
+    let told: Vec<_> = of(&events, "agent.tool_result").into_iter().map(|result| text(result).trim().to_owned()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("its outcome is unknown"), "{told:?}");
+    assert_eq!(told[1], "another sandbox");
+
+    std::fs::rename(&away, pair.places[home].data()).unwrap();
+    servers.push(pair.places[home].serve().await);
+    eventually("the sandbox that was given up is removed", async || {
+        (!pair.places[home].has_hand(&session)).then_some(())
+    })
+    .await;
     pair.close(servers).await;
 }
 
