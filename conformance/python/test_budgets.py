@@ -292,10 +292,19 @@ def test_a_budget_stays_above_what_was_spent(client, start):
 
 
 def test_the_budget_that_a_session_has_already_is_no_change(client, start):
+    session = start("priced", budget=budget(100))
+    before = ids(history(client, session))
+    unchanged = client.beta.sessions.update(session.id, budget=budget(100))
+    assert (raw(unchanged)["budget"], unchanged.status) == (budget(100), "idle")
+    assert ids(history(client, session)) == before
+
+
+def test_the_budget_that_stopped_a_session_is_not_enough_to_go_on(client, start):
     session = at_its_cap(client, start, PAUSED)
     before = ids(history(client, session))
-    unchanged = client.beta.sessions.update(session.id, budget=budget(2))
-    assert (raw(unchanged)["budget"], unchanged.status) == (budget(2), "idle")
+    with pytest.raises(BadRequestError) as refusal:
+        client.beta.sessions.update(session.id, budget=budget(2))
+    assert code_of(refusal) == "budget_not_raised"
     assert ids(history(client, session)) == before
 
 

@@ -29,7 +29,8 @@ impl App {
     pub fn new(brain: Brain, key: Key, stop: CancellationToken) -> Self {
         let sessions = brain.sessions();
         let coverage = Arc::new(Coverage::new(sessions.store.clone()));
-        let answers = Arc::new(Answers::new(sessions.store.clone(), sessions.clock.clone(), key.id.clone()));
+        let (clock, rng) = (sessions.clock.clone(), sessions.rng.clone());
+        let answers = Arc::new(Answers::new(sessions.store.clone(), clock, rng, key.id.clone()));
         Self { brain, key: Arc::new(key), coverage, answers, stop }
     }
 

@@ -30,7 +30,7 @@ pub(crate) async fn send(
         let rows = session::admit(state, send.events.clone(), stamp).map_err(refused)?;
         let echoes = rows.iter().filter_map(echo).collect::<Vec<_>>();
         let body = format!(r#"{{"data":[{}]}}"#, echoes.join(","));
-        let changes = vec![once.remember(stamp.now(), &body)];
+        let changes = vec![once.remember_of(live.id, stamp.now(), &body)];
         Ok::<_, Refused>(Write { rows, lease: Lease::None, changes, value: body })
     };
     let (body, _) = app.brain.sessions().write(&live, decide).await.map_err(|error| unwritten(error, &id))?;

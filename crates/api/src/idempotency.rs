@@ -4,7 +4,13 @@
 //! `Idempotency-Key`, or else of all that it says, since SDKs repeat without a key what they got no answer to. So there
 //! is no effect without its answer, wherever a send breaks off. A refusal had no effect, and is not remembered.
 //!
-//! An answer is kept as it was sent: a handler that answers with a secret must not remember it. No handler does.
+//! Attempts at one request may be under way on several nodes at once. Each looks, before anything else, what was
+//! answered by then. The store refuses the effect of one that another has overtaken since, by the law of
+//! [`store::Catalog`], and the other's answer is given in its place. Beyond that is a first attempt that a node reads
+//! only after its repetition was answered elsewhere: nothing tells it from the same request sent anew.
+//!
+//! An answer is kept as it was sent, in clear text: a handler that answers with a secret must not remember it. No handler
+//! does.
 
 mod post;
 #[cfg(test)]
@@ -20,9 +26,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use store::{Answer, AnyStore, Change, Clock};
+use store::{Answer, AnyStore, Attempt, Change, Clock, Rng};
 use tokio::time::timeout;
-use wire::Timestamp;
+use wire::{SessionId, Timestamp};
 
 use crate::app::{App, WORKSPACE};
 use crate::body;
@@ -45,14 +51,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Answers {
     store: AnyStore,
     clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
     /// Whose requests they are: the id of the API key.
     client: String,
     underway: Arc<Underway>,
 }
 
 impl Answers {
-    pub(crate) fn new(store: AnyStore, clock: Arc<dyn Clock>, client: String) -> Self {
-        Self { store, clock, client, underway: Arc::default() }
+    pub(crate) fn new(store: AnyStore, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>, client: String) -> Self {
+        Self { store, clock, rng, client, underway: Arc::default() }
     }
 
     /// Has the request answered, unless it was answered before. `fingerprint` stands for its body.
@@ -62,33 +69,36 @@ impl Answers {
         fingerprint: String,
         answer: impl FnOnce(Once) -> F,
     ) -> Result<Response, Refused> {
-        let once = self.begin(post, fingerprint).await?;
-        if once.0.is_repeat
-            && let Some(earlier) = self.recall(&once).await.map_err(unexpected)?
-        {
+        let name = post.name(&self.client, &fingerprint);
+        let (kept, sending) = self.enter(&post.claim, &name).await?;
+        let found = self.store.answer(WORKSPACE, &name).await.map_err(unexpected)?;
+        let is_first = post.claim == Claim::First;
+        let begin = if is_first { Attempt::first } else { Attempt::again };
+        let attempt = begin(format!("{:032x}", self.rng.bits()), found.as_ref());
+        let once = Once(Arc::new(Named { name, fingerprint, attempt, kept, _sending: sending }));
+        let now = self.clock.now();
+        if let Some(earlier) = found.filter(|found| !is_first && found.expires_at > now) {
             return once.replay(earlier);
         }
         let response = answer(once.clone()).await;
-        if response.status().is_success() || !once.0.is_repeat {
+        if response.status().is_success() {
             return Ok(response);
         }
-        // Refused, or failed: the first send may have come through meanwhile, on another node or after its client hung
-        // up, and then that is the answer.
-        match self.recall(&once).await {
-            Ok(Some(earlier)) => once.replay(earlier),
-            Ok(None) | Err(_) => Ok(response),
+        // Refused, or failed: another attempt may have come through meanwhile, on another node or after its client hung
+        // up, and then that is the answer. Or this one has, and only its commit was not confirmed.
+        match self.store.answer(WORKSPACE, &once.0.name).await {
+            Ok(Some(other)) if !once.0.attempt.may_follow(&other.attempt) => once.replay(other),
+            Ok(_) | Err(_) => Ok(response),
         }
     }
 
-    async fn begin(&self, post: &Post, fingerprint: String) -> Result<Once, Refused> {
-        let name = post.name(&self.client, &fingerprint);
-        let (kept, sending) = match &post.claim {
-            Claim::Key(_) => (KEYED, self.underway.enter(&name).map_err(|_| busy())?),
-            Claim::Again => (UNKEYED, timeout(PATIENCE, self.turn(&name)).await.map_err(|_| busy())?),
-            Claim::First => (UNKEYED, self.underway.join(&name)),
-        };
-        let is_repeat = post.claim != Claim::First;
-        Ok(Once(Arc::new(Named { name, fingerprint, kept, is_repeat, _sending: sending })))
+    /// Takes the attempt's place among those that are under way here. Also says for how long its answer is kept.
+    async fn enter(&self, claim: &Claim, name: &str) -> Result<(u64, Sending), Refused> {
+        Ok(match claim {
+            Claim::Key(_) => (KEYED, self.underway.enter(name).map_err(|_| busy())?),
+            Claim::Again => (UNKEYED, timeout(PATIENCE, self.turn(name)).await.map_err(|_| busy())?),
+            Claim::First => (UNKEYED, self.underway.join(name)),
+        })
     }
 
     /// Waits until no other send of the request is underway.
@@ -99,13 +109,6 @@ impl Answers {
                 Err(over) => over.cancelled().await,
             }
         }
-    }
-
-    /// What an earlier send was answered, while that is kept.
-    async fn recall(&self, once: &Once) -> store::Result<Option<Answer>> {
-        let answer = self.store.answer(WORKSPACE, &once.0.name).await?;
-        let now = self.clock.now();
-        Ok(answer.filter(|answer| answer.expires_at > now))
     }
 }
 
@@ -120,27 +123,36 @@ pub(crate) struct Once(Arc<Named>);
 struct Named {
     name: String,
     fingerprint: String,
+    attempt: Attempt,
     /// Milliseconds.
     kept: u64,
-    /// An earlier send may have been answered. If one was, nothing that remembers this send's answer is written.
-    is_repeat: bool,
     _sending: Sending,
 }
 
 impl Once {
     /// To be written together with the effect: the answer, byte for byte.
     pub(crate) fn remember(&self, now: Timestamp, json: &str) -> Change {
-        Change::Remember(Answer {
+        Change::Remember(self.answer(now, json))
+    }
+
+    /// The same for an answer that tells of a session, and must not outlive it. To be written with the session's log:
+    /// only then is it sure that the session is still there.
+    pub(crate) fn remember_of(&self, session: SessionId, now: Timestamp, json: &str) -> Change {
+        Change::Remember(Answer { subject: Some(session), ..self.answer(now, json) })
+    }
+
+    fn answer(&self, now: Timestamp, json: &str) -> Answer {
+        Answer {
             workspace: WORKSPACE,
             name: self.0.name.clone(),
             fingerprint: self.0.fingerprint.clone(),
+            attempt: self.0.attempt.clone(),
             status: StatusCode::OK.as_u16(),
             body: json.to_owned(),
             at: now,
             expires_at: now.plus_millis(self.0.kept),
-            // The same content may be sent anew, which is another request.
-            replaces: !self.0.is_repeat,
-        })
+            subject: None,
+        }
     }
 
     /// The answer to a request that had nothing to change.

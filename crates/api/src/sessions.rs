@@ -1,5 +1,6 @@
 //! `/v1/sessions`
 
+mod budget;
 mod create;
 mod update;
 
@@ -11,7 +12,7 @@ use brain::{Live, SessionRecord, Write, WriteError};
 use session::{Cost, Refusal, Row, Stamp, State as Folded, Summary};
 use store::{Change, Error, Filter, Kind, Lease, Listed};
 use wire::page::{Deleted, Page};
-use wire::session::{Budget, Session, Stats, Status};
+use wire::session::{Session, Stats, Status};
 use wire::{Invalid, Problem, SessionId, Timestamp};
 
 use crate::app::App;
@@ -60,12 +61,6 @@ fn after(state: &Folded, rows: &[Row]) -> Folded {
     let mut next = state.clone();
     rows.iter().for_each(|row| next.fold(row));
     next
-}
-
-/// A budget, as costs are counted.
-fn cost(budget: &Budget) -> Result<Cost, Invalid> {
-    let too_much = || Invalid::new("budget.max_list_cost.amount", "This is more than can be counted");
-    Cost::of_budget(budget).ok_or_else(too_much)
 }
 
 pub(crate) fn compose(
@@ -145,23 +140,25 @@ async fn archive_whole(app: App, id: String, once: Once) -> Outcome {
     loop {
         let listed = find(&app, Kind::Session, &id).await?;
         let document = &listed.document;
-        if document.archived_at.is_some() {
-            return once.unchanged(&app, json(&render(&app, live.id, &listed)?)?).await;
-        }
         let record: SessionRecord = parse(document)?;
-        let archived_at = app.now();
-        let next = documents::next(document, document.body.clone(), archived_at, Some(archived_at));
+        // What is archived already stays as it is.
+        let archived_at = document.archived_at.unwrap_or_else(|| app.now());
+        let archive = || documents::next(document, document.body.clone(), archived_at, Some(archived_at));
+        let next = document.archived_at.is_none().then(archive);
         let decide = |state: &Folded, stamp: &mut dyn Stamp| {
             let rows = session::archive(state, stamp).map_err(refused)?;
             let (now, summary) = (stamp.now(), after(state, &rows).summary());
             let session = compose(live.id, record.clone(), &summary, document.created_at, Some(archived_at), now);
             let body = json(&session)?;
-            let changes = vec![Change::Update(next.clone()), once.remember(now, &body)];
+            let remember = once.remember_of(live.id, now, &body);
+            let changes = next.clone().map(Change::Update).into_iter().chain([remember]).collect();
             Ok::<_, Refused>(Write { rows, lease: Lease::None, changes, value: body })
         };
         match app.brain.sessions().write(&live, decide).await {
             Ok((body, _)) => {
-                app.brain.release_hand(&live).await;
+                if next.is_some() {
+                    app.brain.release_hand(&live).await;
+                }
                 return Ok(Text(body));
             }
             Err(WriteError::Store(Error::Stale { .. })) => {}

@@ -42,7 +42,7 @@ impl Asking {
         let response = whole(&*self.route.client, request, |event| self.preview(event, &mut ids)).await;
         let response = match response {
             Ok(response) => response,
-            Err(error) => return self.failed(&error, attempts),
+            Err(error) => return Input::Failed(self.failed(&error, attempts)),
         };
         let (brain, record) = (&self.brain, self.live.record());
         let court = Court {
@@ -60,11 +60,15 @@ impl Asking {
         Input::Answered(answering.answer(response).await)
     }
 
-    /// Runs a request for a summary to its end. Nobody is shown how it comes about.
-    pub(crate) async fn compact(self, request: Request, attempts: u32) -> Input {
+    /// Runs a request for a summary to its end. Nobody is shown how it comes about. If the request `is_least`, none
+    /// that is shorter can be made.
+    pub(crate) async fn compact(self, request: Request, attempts: u32, is_least: bool) -> Input {
         match compaction(&self.route, request).await {
             Ok(compaction) => Input::Compacted(compaction),
-            Err(error) => self.failed(&error, attempts),
+            Err(NoSummary { error, spent }) => {
+                let failed = self.failed(&error, attempts);
+                Input::Failed(Failed { too_long: failed.too_long && !is_least, spent, ..failed })
+            }
         }
     }
 
@@ -92,12 +96,12 @@ impl Asking {
         self.brain.sessions.bus.preview(self.live.id, preview);
     }
 
-    fn failed(&self, error: &Error, attempts: u32) -> Input {
+    fn failed(&self, error: &Error, attempts: u32) -> Failed {
         tracing::warn!(session = %self.live.id, %error, "the model did not answer");
         let sessions = &self.brain.sessions;
         let delay = self.brain.options.backoff.delay(attempts, error.retry_after(), sessions.rng.bits());
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        Input::Failed(failure(error, sessions.clock.now().plus_millis(delay)))
+        failure(error, sessions.clock.now().plus_millis(delay))
     }
 }
 
@@ -147,13 +151,31 @@ pub(crate) fn text(content: &[Block]) -> String {
     content.iter().filter_map(text).collect()
 }
 
-async fn compaction(route: &Route, request: Request) -> Result<Compaction, Error> {
+/// A request for a summary that did not bring one.
+#[derive(Debug)]
+struct NoSummary {
+    error: Error,
+    /// If the provider has answered, and told.
+    spent: Option<Spent>,
+}
+
+impl From<Error> for NoSummary {
+    fn from(error: Error) -> Self {
+        Self { error, spent: None }
+    }
+}
+
+async fn compaction(route: &Route, request: Request) -> Result<Compaction, NoSummary> {
     let response = whole(&*route.client, request, |_| {}).await?;
-    let Spent { model, tokens, cost } = spent(route, &response);
+    let spent = spent(route, &response);
     // What a model says before it refuses sums nothing up.
     let is_refused = matches!(response.stop, model::Stop::Refusal { .. });
     let summary = if is_refused { None } else { summary_of(&text(&response.content)) };
-    let summary = summary.ok_or_else(|| Error::Malformed("there is no summary in it".into()))?;
+    let Some(summary) = summary else {
+        let error = Error::Malformed("there is no summary in it".into());
+        return Err(NoSummary { error, spent: Some(spent).filter(|spent| spent.tokens != Tokens::default()) });
+    };
+    let Spent { model, tokens, cost } = spent;
     Ok(Compaction { summary, model, tokens, cost })
 }
 
@@ -170,6 +192,7 @@ fn failure(error: &Error, again_at: Timestamp) -> Failed {
         message: error.to_string(),
         retry_at: error.is_transient().then_some(again_at),
         too_long: matches!(error, Error::TooLong(_)),
+        spent: None,
     }
 }
 

@@ -172,6 +172,10 @@ impl Brain {
         &self.inner.routes
     }
 
+    pub fn judge(&self) -> &Judge {
+        &self.inner.judge
+    }
+
     /// Takes up what earlier processes left, and keeps looking for work until stopped.
     pub async fn start(&self) -> store::Result<()> {
         self.take_office().await?;

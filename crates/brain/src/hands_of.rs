@@ -1,6 +1,6 @@
 //! The hands of sessions: provisioned when a tool first needs one, kept attached while this server lives.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) struct HandsOf {
     /// Where input files are laid out before a sandbox takes them.
     staging: PathBuf,
     /// A hand without a server ends itself after a while: these connections keep those of idle sessions.
-    attached: Arc<Mutex<HashMap<SessionId, Arc<dyn Hand>>>>,
+    attached: Arc<Mutex<BTreeMap<SessionId, Arc<dyn Hand>>>>,
 }
 
 /// Between two attempts to reach a sandbox whose node does not answer.

@@ -1,16 +1,19 @@
 //! The judge of the permission policy `auto`: it reads a call, what the user said and what the agent did before, and
 //! allows the call, denies it, or leaves it to a person.
 //!
-//! What it is shown is chosen so that nothing which the agent has read can speak to it: no results of tools, and none
-//! of the agent's own words. A call's input may hold anything all the same, which is why it is shown as data, why the
-//! verdict must name a word that only the judge was told, and why whatever is not clearly a verdict is none.
+//! What it is shown is chosen so that nothing which the agent has read can speak to it: of the results of tools only
+//! whether they are errors, and none of the agent's own words. A call's input may hold anything all the same, which is
+//! why it is shown as data, why the verdict must name a word that only the judge was told, and why whatever is not
+//! clearly a verdict is none.
 
 mod answer;
 mod built_in;
 mod command;
 mod court;
 mod prompt;
+mod purse;
 mod rules;
+mod seen;
 mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -20,13 +23,19 @@ mod tests;
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use session::{Judged, Spent};
 use wire::event::{Auto, Evaluation, Permission, ReasonCode};
 
+use crate::routes::Routes;
+
 pub(crate) use court::Court;
 pub(crate) use prompt::Withheld;
+pub(crate) use purse::Purse;
 pub use rules::{Rule, Rules};
+pub(crate) use seen::Seen;
+
+/// How the models of the scripted provider are named.
+const SCRIPTS: &str = "script/";
 
 /// Who judges.
 #[derive(Debug, Clone)]
@@ -53,15 +62,21 @@ impl Judge {
     pub fn model(id: Option<String>, rules: Rules) -> Self {
         Self { kind: Kind::Model { id }, rules }
     }
-}
 
-/// What a judge may know of the session.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Seen {
-    /// What the user said, oldest first: nothing else says what the user wants.
-    pub(crate) intent: Vec<String>,
-    /// The agent's calls, oldest first.
-    pub(crate) calls: Vec<(String, Map<String, Value>)>,
+    /// Whether a session whose agent's model is `model` can have a budget as far as its judge goes: rules cost nothing,
+    /// and a model must have a list price. Only for an agent with a tool under `auto`; others are never judged.
+    pub fn is_priced(&self, routes: &Routes, model: &str) -> bool {
+        self.asked(model).is_none_or(|id| routes.find(id).is_some_and(|route| route.price.is_some()))
+    }
+
+    /// The model that judges, where the agent's is `model`. `None` if rules judge alone.
+    fn asked<'a>(&'a self, model: &'a str) -> Option<&'a str> {
+        match &self.kind {
+            Kind::Rules => None,
+            Kind::Model { id: Some(id) } => Some(id.as_str()),
+            Kind::Model { id: None } => (!model.starts_with(SCRIPTS)).then_some(model),
+        }
+    }
 }
 
 /// A call, judged.
@@ -98,9 +113,17 @@ enum Ground {
     /// The place of the operator's rule, from 0.
     OwnRule(usize),
     BuiltIn,
+    /// The user has denied the same call in this session.
+    Denied,
     Model,
     /// A judge must see all of a call.
     TooLong,
+    /// The answer has more calls than a model is asked about.
+    TooMany,
+    /// The session's budget is used up.
+    AtCap,
+    /// The session has a budget, and the model that judges no price.
+    Unpriced,
     /// The model answered without a verdict.
     NoVerdict,
     NoRoute,
@@ -115,8 +138,12 @@ impl fmt::Display for Ground {
         match self {
             Self::OwnRule(place) => write!(f, "rule {} of the configuration", place + 1),
             Self::BuiltIn => f.write_str("the built-in rules"),
+            Self::Denied => f.write_str("the user has denied the same call"),
             Self::Model => write!(f, "a model, told by text {}", prompt::VERSION),
             Self::TooLong => f.write_str("the call is too long to be shown to a model"),
+            Self::TooMany => f.write_str("the answer has more calls than a model is asked about"),
+            Self::AtCap => f.write_str("the session's budget is used up"),
+            Self::Unpriced => f.write_str("the session has a budget, and the model that judges no list price"),
             Self::NoVerdict => f.write_str("the model gave no verdict"),
             Self::NoRoute => f.write_str("no route is configured for the model that judges"),
             Self::Late => f.write_str("the model did not answer in time"),

@@ -183,7 +183,8 @@ impl Run {
             let lease = match (claims, decided.rest) {
                 (true, _) => Lease::Claim { owner: node.clone() },
                 (false, true) => Lease::Release { epoch },
-                (false, false) if rows.is_empty() => Lease::None,
+                // What is begun is begun under a lease that the store knows of.
+                (false, false) if rows.is_empty() && decided.actions.is_empty() => Lease::None,
                 (false, false) => Lease::Hold { epoch },
             };
             Ok(Write { rows, lease, changes: changes.clone(), value: decided })
@@ -226,14 +227,19 @@ impl Run {
     }
 
     async fn release(&mut self) -> store::Result<()> {
-        let epoch = self.epoch;
+        self.touch(Lease::Release { epoch: self.epoch }).await
+    }
+
+    /// Makes sure that the lease is still ours, by the store's word.
+    async fn hold(&mut self) -> store::Result<()> {
+        self.ready().await?;
+        self.touch(Lease::Hold { epoch: self.epoch }).await
+    }
+
+    async fn touch(&mut self, lease: Lease) -> store::Result<()> {
         let decide = |_: &session::State, _: &mut dyn session::Stamp| {
-            Ok::<_, std::convert::Infallible>(Write {
-                rows: Vec::new(),
-                lease: Lease::Release { epoch },
-                changes: Vec::new(),
-                value: (),
-            })
+            let (rows, changes, lease) = (Vec::new(), Vec::new(), lease.clone());
+            Ok::<_, std::convert::Infallible>(Write { rows, lease, changes, value: () })
         };
         self.brain.sessions.write(&self.live, decide).await.map(|_| ()).map_err(of_store)
     }

@@ -51,19 +51,34 @@ speak of the summary unless you are asked.";
 const MAX_SUMMARY: usize = 64 << 10;
 
 /// The least room for a conversation, in bytes. Who gives less asks for a summary of nothing.
-const LEAST_ROOM: usize = 4_000;
+pub const LEAST_ROOM: usize = 4_000;
 
-/// The messages of a request for a summary of `messages`, to be sent with [`SYSTEM`] and without tools.
+/// What a request for a summary sends, beside [`SYSTEM`] and without tools.
+#[derive(Debug)]
+pub struct View {
+    pub messages: Vec<Arc<Message>>,
+    /// The conversation in it takes no more than [`LEAST_ROOM`]: if that is too much for the model, no request will do.
+    pub is_least: bool,
+}
+
+/// A request for a summary of `messages`.
 ///
 /// The conversation becomes one text in a single message of the user: providers refuse uses of tools that are not
 /// declared, and what was said in it must not be taken for a part of this request. The whole request stays below
 /// `budget_chars` bytes, three of which are about one token; what is too much is left out of the conversation's middle.
-pub fn request_view(messages: &[Arc<Message>], budget_chars: Option<usize>) -> Vec<Arc<Message>> {
+///
+/// Where the provider finds that too long all the same, each of the `halvings` leaves half as much of the conversation.
+pub fn request_view(messages: &[Arc<Message>], budget_chars: Option<usize>, halvings: u32) -> View {
     let around = SYSTEM.len() + INSTRUCTION.len() + framed("").len();
     let room = budget_chars.map_or(usize::MAX, |budget| budget.saturating_sub(around).max(LEAST_ROOM));
-    let conversation = framed(&written::conversation(messages, room));
-    let content = vec![Block::Text(conversation), Block::Text(INSTRUCTION.to_owned())];
-    vec![Arc::new(Message { role: Role::User, content })]
+    let mut conversation = written::conversation(messages, room);
+    if halvings > 0 {
+        let half = conversation.len().checked_shr(halvings).unwrap_or(0);
+        conversation = written::conversation(messages, half.max(LEAST_ROOM));
+    }
+    let is_least = conversation.len() <= LEAST_ROOM;
+    let content = vec![Block::Text(framed(&conversation)), Block::Text(INSTRUCTION.to_owned())];
+    View { messages: vec![Arc::new(Message { role: Role::User, content })], is_least }
 }
 
 fn framed(conversation: &str) -> String {

@@ -58,7 +58,13 @@ pub(crate) fn error(position: u64, of: u64, text: &str) -> Row {
 }
 
 pub(crate) fn compacted(position: u64, summary: &str) -> Row {
-    let hidden = Some(Hidden::Compacted { summary: summary.into() });
+    compacted_but(position, summary, &[], false)
+}
+
+/// A compaction that leaves system messages in force, and perhaps what the model has not answered.
+pub(crate) fn compacted_but(position: u64, summary: &str, system: &[String], keeps: bool) -> Row {
+    let system = system.iter().map(Content::text).collect();
+    let hidden = Some(Hidden::Compacted { summary: summary.into(), system, keeps });
     event(position, Event::AgentThreadContextCompacted {}, hidden)
 }
 

@@ -17,7 +17,8 @@ const CLEARED: &str = "[This tool result was cleared to save space. Call the too
 
 /// Everything that the model is shown. Grows by [`Transcript::push`], one row at a time, in order.
 ///
-/// A summary takes the place of everything before it: whoever pushes the rows from the last compaction on sees the same
+/// A summary takes the place of everything before it, but for what the model has not answered, if the compaction keeps
+/// that. Whoever pushes the rows from the last compaction on, or from the request whose answer it kept, sees the same
 /// as whoever pushes them all.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript {
@@ -82,12 +83,46 @@ impl Transcript {
             (Event::UserCustomToolResult { custom_tool_use_id, content, is_error }, _) => {
                 self.result(row.position, *custom_tool_use_id, content, *is_error);
             }
-            (Event::AgentThreadContextCompacted {}, Some(Hidden::Compacted { summary })) => {
-                *self = Self::default();
+            (Event::AgentThreadContextCompacted {}, Some(Hidden::Compacted { summary, system, keeps })) => {
+                let before = std::mem::take(self);
                 self.user(vec![Block::Text(compaction::frame(summary))]);
+                if !system.is_empty() {
+                    self.instructed(system.iter().map(block).collect());
+                }
+                if *keeps {
+                    self.keep(before);
+                }
             }
             _ => {}
         }
+    }
+
+    /// Shows again what was not answered before.
+    fn keep(&mut self, before: Self) {
+        let from = before.unanswered();
+        self.calls = before.calls;
+        for (place, message) in before.messages.into_iter().enumerate().skip(from) {
+            let follows_answer = self.messages.last().is_some_and(|last| last.role == Role::Assistant);
+            match message.role {
+                Role::User if !follows_answer => self.user(message.content.clone()),
+                Role::System => self.instructed(message.content.clone()),
+                Role::User | Role::Assistant => self.messages.push(message),
+            }
+            let moved = before.whole.iter().filter(|whole| whole.message == place);
+            let message = self.messages.len().saturating_sub(1);
+            self.whole.extend(moved.map(|whole| Place { message, ..*whole }));
+        }
+    }
+
+    /// Where those messages begin that the model has not answered. The calls of its newest answer stand among them,
+    /// before their results.
+    fn unanswered(&self) -> usize {
+        let newest = self.messages.iter().rposition(|message| message.role == Role::Assistant);
+        let is_call = |block: &Block| matches!(block, Block::ToolUse(_));
+        newest.map_or(0, |newest| {
+            let calls = self.messages.get(newest).is_some_and(|answer| answer.content.iter().any(is_call));
+            if calls { newest } else { newest + 1 }
+        })
     }
 
     fn said(&mut self, block: Block) {
@@ -157,6 +192,11 @@ impl Transcript {
     /// message stands behind the user's.
     pub fn messages(&self) -> Vec<Arc<Message>> {
         self.messages.clone()
+    }
+
+    /// The messages that are gone after a compaction that keeps what the model has not answered.
+    pub fn answered(&self) -> Vec<Arc<Message>> {
+        self.messages.get(..self.unanswered()).unwrap_or_default().to_vec()
     }
 }
 

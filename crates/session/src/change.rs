@@ -42,6 +42,9 @@ pub struct Change {
     pub agent: Option<Box<Snapshot>>,
     /// `Some(None)` removes the budget, for good.
     pub budget: Option<Option<Cost>>,
+    /// Whether a model that the session would ask has no list price, its judge included: then a budget can only be
+    /// removed.
+    pub is_unpriced: bool,
 }
 
 /// The rows that tell of an update: only what changed, and none if nothing did. Work that the budget held back goes on
@@ -50,10 +53,11 @@ pub fn update(state: &State, change: Change, stamp: &mut dyn Stamp) -> Result<Ve
     if state.status == Status::Terminated {
         return Err(Refusal::ended("The session is archived and cannot be changed"));
     }
-    let Change { title, metadata, agent, budget } = change;
-    let budget = budget.filter(|budget| *budget != state.budget);
+    let Change { title, metadata, agent, budget, is_unpriced } = change;
+    // The present one is no change, unless the session is stopped by it: then it is asked to be enough, and is not.
+    let budget = budget.filter(|budget| *budget != state.budget || state.is_at_cap());
     if let Some(Some(budget)) = budget {
-        check_budget(state, budget)?;
+        check_budget(state, budget, is_unpriced)?;
     }
     if agent.is_some() && state.status != Status::Idle {
         let message = "The agent changes only while the session is idle. Send user.interrupt and wait until it is";
@@ -73,13 +77,13 @@ pub fn update(state: &State, change: Change, stamp: &mut dyn Stamp) -> Result<Ve
     Ok(writer.rows())
 }
 
-fn check_budget(state: &State, budget: Cost) -> Result<(), Refusal> {
+fn check_budget(state: &State, budget: Cost, is_unpriced: bool) -> Result<(), Refusal> {
     if state.budget.is_none() {
         let message = "A budget can be set only when the session is created; one that was removed does not come back";
         return Err(Refusal::coded("budget_create_only", "budget", message));
     }
-    if state.totals.unpriced {
-        let message = "The session has used a model without a list price: its budget can only be removed";
+    if state.totals.unpriced || is_unpriced {
+        let message = "The session uses a model without a list price: its budget can only be removed";
         return Err(Refusal::coded("model_not_budgetable", "budget", message));
     }
     if budget <= state.totals.cost {

@@ -18,7 +18,7 @@ mod writer;
 pub use admit::{Refusal, admit};
 pub use change::{Change, archive, create, update};
 pub use row::{Entry, Hidden, Note, Row, Stored, Visibility};
-pub use state::{Call, CallState, Phase, State, Summary, Thread, Waiting};
+pub use state::{Call, CallState, Instructions, Phase, State, Summary, Thread, Waiting};
 pub use step::{
     Action, Answer, Compaction, Failed, Flight, INTERRUPTED, Input, Judged, Limits, Said, Spent, Step, Stop, Use,
     Window, step,

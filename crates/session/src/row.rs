@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use wire::content::Content;
 use wire::{Event, EventId, ThreadId, Timestamp};
 
 use crate::totals::{Cost, Tokens};
@@ -51,7 +52,21 @@ pub enum Hidden {
         cost: Option<Cost>,
     },
     /// What the model is shown in place of everything before.
-    Compacted { summary: String },
+    Compacted {
+        summary: String,
+        /// The texts of the system messages among that, word for word: they still hold.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        system: Vec<Content>,
+        /// Whether what the model has not answered is shown behind the summary as it was: see [`Thread::keeps`].
+        ///
+        /// [`Thread::keeps`]: crate::Thread::keeps
+        #[serde(default, skip_serializing_if = "is_false")]
+        keeps: bool,
+    },
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Rows that clients never see.
@@ -75,9 +90,12 @@ pub enum Note {
     Compacting,
     /// The provider said that the conversation is longer than the model can take.
     Overflowed,
+    /// The provider said the same of the request for a summary: the next one is half as long.
+    Halved,
     /// From now on, of the tool results below this position, the model is shown only that there were some.
     Cleared { before: u64 },
-    /// A request beside the conversation was answered, such as a judge's.
+    /// Tokens that are in no answer's span: of a request beside the conversation, such as a judge's, or of one that was
+    /// answered without what it was made for.
     Spent {
         model: String,
         tokens: Tokens,
@@ -98,6 +116,7 @@ impl Note {
             Self::RetryAt { .. } => "model.retry_at",
             Self::Compacting => "context.compacting",
             Self::Overflowed => "context.overflowed",
+            Self::Halved => "context.halved",
             Self::Cleared { .. } => "context.cleared",
             Self::Spent { .. } => "model.spent",
             Self::TurnEnding { .. } => "turn.ending",

@@ -1,6 +1,7 @@
 //! What a session is, folded from its log.
 
 mod fold;
+mod instructions;
 mod thread;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use wire::{ThreadId, Timestamp};
 use crate::row::{Entry, Note, Row};
 use crate::totals::{Cost, Totals};
 
+pub use instructions::Instructions;
 pub use thread::{Call, CallState, Phase, Thread, Waiting};
 
 /// The session header and its threads. Serialised, it is a snapshot of the fold: whoever reads it back goes on with the
@@ -58,7 +60,7 @@ impl Summary {
 impl State {
     /// The version of the serialised form, kept beside every snapshot. Raise it whenever the fields change meaning, or
     /// the fold reads a row otherwise than before: a snapshot of another format is folded anew from the log.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// Folds the first row, which must be [`Note::Created`].
     pub fn begin(row: &Row) -> Option<Self> {

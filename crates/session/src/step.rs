@@ -67,7 +67,7 @@ pub struct Answer {
     pub spent: Vec<Spent>,
 }
 
-/// What one request beside the conversation used.
+/// What a request used that is no answer: one beside the conversation, or one that failed.
 #[derive(Debug, Clone)]
 pub struct Spent {
     pub model: String,
@@ -107,8 +107,10 @@ pub struct Failed {
     pub message: String,
     /// When to ask again, if that can help.
     pub retry_at: Option<Timestamp>,
-    /// The provider refused the conversation for its length.
+    /// The provider refused the request for its length, and one that says less can be made.
     pub too_long: bool,
+    /// What it used all the same, if the provider has told.
+    pub spent: Option<Spent>,
 }
 
 /// What the brain has under way already.
@@ -208,7 +210,7 @@ pub fn step(state: &State, input: Input, flight: &Flight, limits: Limits, stamp:
         Input::Taken => ask::lost_request(&mut writer, thread, limits),
         Input::Arrived | Input::Collected => {}
         Input::Answered(answer) => answered::answered(&mut writer, thread, answer),
-        Input::Compacted(compaction) => compacted::compacted(&mut writer, thread, compaction),
+        Input::Compacted(compaction) => compacted::compacted(&mut writer, thread, compaction, limits),
         Input::Failed(failure) => failed::failed(&mut writer, thread, failure, limits),
         Input::ToolEnded { call, content, is_error } => tool_ended(&mut writer, thread, call, content, is_error),
         Input::Provisioned { address, lost } => {
@@ -258,9 +260,13 @@ fn tool_ended(writer: &mut Writer<'_>, thread: ThreadId, call: EventId, content:
 /// Closes whatever the thread has open, as an interrupt does. Says whether there was anything.
 pub(crate) fn interrupted(writer: &mut Writer<'_>, thread: ThreadId) -> bool {
     let Some(state) = writer.state.threads.get(&thread) else { return false };
+    if state.phase == Phase::Resting {
+        return false;
+    }
     let open: Vec<_> = state.calls.iter().filter(|call| call.state != CallState::Settled).map(|call| call.id).collect();
+    let begun_with = state.inputs.iter().filter(|waiting| waiting.position < state.begun_at);
+    let begun_with: Vec<_> = begun_with.cloned().collect();
     let span = state.span();
-    let at_rest = state.phase == Phase::Resting;
     if let Some(span) = span {
         writer.unanswered(thread, span);
     }
@@ -268,7 +274,11 @@ pub(crate) fn interrupted(writer: &mut Writer<'_>, thread: ThreadId) -> bool {
         let content = vec![Content::text(INTERRUPTED)];
         writer.event(thread, Event::AgentToolResult { tool_use_id: call, content, is_error: true });
     }
-    !at_rest
+    // They go with their turn, though no request has carried them. What came later is the next turn's.
+    for waiting in begun_with {
+        writer.processed(thread, waiting);
+    }
+    true
 }
 
 /// How a call of a built-in tool was judged before it was written down.

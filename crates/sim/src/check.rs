@@ -21,7 +21,7 @@ struct Seen {
     acknowledged: BTreeMap<SessionId, BTreeSet<EventId>>,
     /// The epochs of brains' appends, by the position behind which they stand.
     epochs: BTreeMap<SessionId, Vec<(u64, u64)>>,
-    /// How often each call was started, over all sandboxes.
+    /// How often each call was started, over all sandboxes of all homes.
     starts: BTreeMap<String, (String, u32)>,
 }
 
@@ -63,7 +63,7 @@ impl Audit {
             }
         }
         let seen = self.seen.lock();
-        let twice = seen.starts.iter().filter(|(_, (tool, starts))| *starts > 1 && tool == "bash");
+        let twice = seen.starts.iter().filter(|(_, (tool, starts))| *starts > 1 && !tools::is_repeatable(tool));
         faults.extend(twice.map(|(call, (_, starts))| format!("the call {call} was started {starts} times")));
         faults
     }

@@ -128,13 +128,14 @@ impl Client {
             metadata: None,
             agent: None,
             budget: state.budget.map(|_| Some(Cost(state.totals.cost.0.saturating_add(by)))),
+            is_unpriced: false,
         };
         self.write(|state, stamp| session::update(state, change(state), stamp)).await
     }
 
     async fn rename(&self) -> Came {
         let title = Some(Some(format!("{:x}", self.dice.next())));
-        let change = || Change { title: title.clone(), metadata: None, agent: None, budget: None };
+        let change = || Change { title: title.clone(), metadata: None, agent: None, budget: None, is_unpriced: false };
         self.write(|state, stamp| session::update(state, change(), stamp)).await
     }
 

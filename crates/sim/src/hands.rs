@@ -1,98 +1,63 @@
-//! Sandboxes that outlive brains: calls run in world time, whoever asked for them, and are remembered in a journal.
+//! Sandboxes as a node sees them: those of its own home, made and reached here, and a hand on any.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::array::IntoIter;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use hands::{Address, BoxedStream, Entry, Execute, Found, Hand, Lost, Outcome, ProvisionError, Sandbox, Spec};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use hands::{Address, BoxedStream, Entry, Execute, Found, Hand, Kept, Lost, Outcome, ProvisionError, Sandbox, Spec};
+use tokio::sync::oneshot;
 
-use crate::check::Audit;
-use crate::dice::Dice;
+use crate::boxes::{Boxes, SimBox, Site};
+use crate::elsewhere::Road;
+use crate::places::Process;
 use crate::time::{pass, spawn};
 use crate::weather::Weather;
 
-/// All sandboxes of the world, by name.
-#[derive(Clone)]
-pub(crate) struct Boxes {
-    boxes: Arc<Mutex<BTreeMap<String, Arc<SimBox>>>>,
-    audit: Arc<Audit>,
-    dice: Dice,
-}
+/// Milliseconds before each attempt to make a connection again, as long as those of the real ones.
+const PAUSES: [u64; 3] = [0, 1_000, 5_000];
 
-struct SimBox {
-    incarnation: String,
-    inside: Mutex<Inside>,
-    changed: Notify,
-}
+/// How long a connection may hang before the kernel ends it.
+const HANGS: Duration = Duration::from_secs(25);
 
-#[derive(Default)]
-struct Inside {
-    is_dead: bool,
-    epoch: u64,
-    journal: BTreeMap<String, Noted>,
-}
+/// Milliseconds between two looks whether a connection still holds.
+const GLANCE: u64 = 200;
 
-/// A call in the journal.
-#[derive(Clone)]
-enum Noted {
-    Running,
-    Finished(Outcome),
-    /// Started in an earlier sandbox of this session, which did not live to see its end.
-    Unknown,
-}
-
-impl Boxes {
-    pub(crate) fn new(audit: Arc<Audit>, dice: Dice) -> Self {
-        Self { boxes: Arc::default(), audit, dice }
-    }
-
-    /// One of them dies, if there is any.
-    pub(crate) fn kill_one(&self) {
-        let boxes = self.boxes.lock();
-        if boxes.is_empty() {
-            return;
-        }
-        let chosen = self.dice.below(boxes.len() as u64) as usize;
-        if let Some(chosen) = boxes.values().nth(chosen) {
-            chosen.die();
-        }
-    }
-
-    fn find(&self, address: &Address) -> Result<Arc<SimBox>, Lost> {
-        let name = address.directory.display().to_string();
-        let found = self.boxes.lock().get(&name).cloned();
-        found
-            .filter(|found| found.incarnation == address.incarnation && !found.inside.lock().is_dead)
-            .ok_or_else(|| Lost::Gone("it is not there".into()))
-    }
-}
-
-impl SimBox {
-    fn die(&self) {
-        self.inside.lock().is_dead = true;
-        self.changed.notify_waiters();
-    }
-
-    /// Lets a brain of this epoch in, and no earlier one from now on.
-    fn enter(&self, epoch: u64) -> Result<(), Lost> {
-        let mut inside = self.inside.lock();
-        if inside.is_dead {
-            return Err(Lost::Gone("it has died".into()));
-        }
-        if epoch < inside.epoch {
-            return Err(Lost::Fenced(inside.epoch));
-        }
-        inside.epoch = epoch;
-        Ok(())
-    }
-}
-
-/// The sandboxes as one node sees them.
+/// The sandboxes of one home, for the process that works there.
 pub(crate) struct SimSandbox {
+    pub(crate) home: String,
     pub(crate) boxes: Boxes,
     pub(crate) weather: Arc<Weather>,
+    pub(crate) process: Weak<Process>,
+}
+
+impl SimSandbox {
+    fn site(&self, name: &str) -> Site {
+        (self.home.clone(), name.to_owned())
+    }
+
+    /// Makes a sandbox in the place of an earlier one. That goes on when nobody waits any more, but not without the
+    /// process.
+    async fn make(&self, name: &str) -> Result<Address, ProvisionError> {
+        let (boxes, weather) = (self.boxes.clone(), self.weather.clone());
+        let (process, site) = (self.process.clone(), self.site(name));
+        let (told, made) = oneshot::channel();
+        spawn(async move {
+            let lives = || process.strong_count() > 0;
+            let _alone = boxes.alone(&site).await;
+            let fails = weather.is_rough() && boxes.dice.in_thousand(20);
+            // Some fail before anything is done, others when the earlier one has ended.
+            if lives() && !(fails && boxes.dice.in_thousand(500)) {
+                boxes.begin(&site);
+            }
+            pass(boxes.dice.between(5, 500)).await;
+            weather.thawed().await;
+            let address = (lives() && !fails).then(|| boxes.finish(&site));
+            // Nobody may wait for it any more.
+            let _ = told.send(address);
+        });
+        made.await.ok().flatten().ok_or_else(|| ProvisionError::Failed("no sandbox today".into()))
+    }
 }
 
 #[async_trait]
@@ -103,100 +68,155 @@ impl Sandbox for SimSandbox {
 
     async fn provision(&self, spec: &Spec, epoch: u64) -> Result<Box<dyn Hand>, ProvisionError> {
         self.weather.step().await;
-        pass(self.boxes.dice.between(5, 500)).await;
+        let address = self.make(&spec.name).await?;
         self.weather.step().await;
-        if self.weather.rough.load(std::sync::atomic::Ordering::Relaxed) && self.boxes.dice.in_thousand(20) {
-            return Err(ProvisionError::Failed("no sandbox today".into()));
-        }
-        let earlier = self.boxes.boxes.lock().get(&spec.name).cloned();
-        let mut inside = Inside { epoch, ..Inside::default() };
-        if let Some(earlier) = earlier {
-            if epoch < earlier.inside.lock().epoch {
-                return Err(ProvisionError::Failed("a later brain has made one".into()));
-            }
-            earlier.die();
-            let was = earlier.inside.lock();
-            inside.journal = was
-                .journal
-                .iter()
-                .map(|(call, noted)| {
-                    let noted = match noted {
-                        Noted::Finished(outcome) => Noted::Finished(outcome.clone()),
-                        Noted::Running | Noted::Unknown => Noted::Unknown,
-                    };
-                    (call.clone(), noted)
-                })
-                .collect();
-        }
-        let incarnation = format!("{:016x}", self.boxes.dice.next());
-        let made = SimBox { incarnation: incarnation.clone(), inside: Mutex::new(inside), changed: Notify::new() };
-        let made = Arc::new(made);
-        self.boxes.boxes.lock().insert(spec.name.clone(), made.clone());
-        let address = Address { backend: "sim".into(), directory: spec.name.clone().into(), incarnation, home: None };
-        Ok(Box::new(SimHand { address, epoch, inner: made, boxes: self.boxes.clone(), weather: self.weather.clone() }))
+        let hand = SimHand::greet(address, epoch, self.boxes.clone(), self.weather.clone(), None);
+        Ok(Box::new(hand.map_err(|lost| ProvisionError::Failed(lost.to_string()))?))
     }
 
     async fn adopt(&self, address: &Address, epoch: u64) -> Result<Box<dyn Hand>, Lost> {
         self.weather.step().await;
         pass(self.boxes.dice.between(1, 20)).await;
-        let inner = self.boxes.find(address)?;
-        inner.enter(epoch)?;
+        self.weather.step().await;
+        if address.home.as_ref() != Some(&self.home) {
+            return Err(Lost::Gone("this server knows of no such sandbox".into()));
+        }
+        if self.weather.is_rough() && self.boxes.dice.in_thousand(10) {
+            return Err(Lost::Refused("its socket cannot be reached just now".into()));
+        }
         let (boxes, weather) = (self.boxes.clone(), self.weather.clone());
-        Ok(Box::new(SimHand { address: address.clone(), epoch, inner, boxes, weather }))
+        Ok(Box::new(SimHand::greet(address.clone(), epoch, boxes, weather, None)?))
     }
 
     async fn dial(&self, _: &Address) -> Result<BoxedStream, Lost> {
         Err(Lost::Gone("the simulation has no sockets".into()))
     }
 
-    async fn destroy(&self, name: &str) -> std::io::Result<()> {
-        if let Some(gone) = self.boxes.boxes.lock().remove(name) {
-            gone.die();
-        }
+    async fn destroy(&self, name: &str, incarnation: Option<&str>) -> std::io::Result<()> {
+        self.weather.step().await;
+        let site = self.site(name);
+        let _alone = self.boxes.alone(&site).await;
+        pass(self.boxes.dice.between(1, 50)).await;
+        self.boxes.remove(&site, incarnation);
         Ok(())
     }
 
-    async fn names(&self) -> Vec<String> {
-        self.boxes.boxes.lock().keys().cloned().collect()
+    async fn kept(&self) -> Vec<Kept> {
+        self.weather.step().await;
+        let kept = self.boxes.kept().into_iter().filter(|(home, _)| *home == self.home);
+        kept.map(|(_, kept)| kept).collect()
     }
 }
 
-struct SimHand {
+/// A connection to a sandbox, made again whenever it breaks.
+pub(crate) struct SimHand {
     address: Address,
     epoch: u64,
     inner: Arc<SimBox>,
     boxes: Boxes,
     weather: Arc<Weather>,
+    /// The way to another node's sandbox; none is needed at home.
+    road: Option<Road>,
+    /// Milliseconds from here to there: always the same, so that nothing overtakes what was sent before.
+    distance: u64,
 }
 
 impl SimHand {
+    /// The hand at this address. From now on it heeds no lower epoch.
+    pub(crate) fn greet(
+        address: Address,
+        epoch: u64,
+        boxes: Boxes,
+        weather: Arc<Weather>,
+        road: Option<Road>,
+    ) -> Result<Self, Lost> {
+        let inner = boxes.find(&address)?;
+        inner.enter(epoch)?;
+        let distance = boxes.dice.below(5);
+        Ok(Self { address, epoch, inner, boxes, weather, road, distance })
+    }
+
+    /// Returns once the connection has broken. At home it breaks only with the sandbox.
+    async fn broken(&self) {
+        let Some(road) = &self.road else { return std::future::pending().await };
+        while road.is_open() {
+            pass(GLANCE).await;
+        }
+    }
+
+    /// Sees to it that there is a connection. `pauses` are left before it is given up.
+    async fn connected(&self, pauses: &mut IntoIter<u64, 3>) -> Result<(), Lost> {
+        let Some(road) = self.road.as_ref().filter(|road| !road.is_open()) else { return Ok(()) };
+        if self.boxes.dice.in_thousand(500) {
+            // It hangs, and perhaps does not break at all.
+            let healed = async {
+                while !road.is_open() {
+                    pass(GLANCE).await;
+                }
+            };
+            if tokio::time::timeout(HANGS, healed).await.is_ok() {
+                return Ok(());
+            }
+        }
+        for pause in pauses {
+            pass(pause).await;
+            self.weather.step().await;
+            match road.dial().await {
+                Ok(()) => return self.boxes.find(&self.address)?.enter(self.epoch),
+                Err(Lost::Refused(_)) => {}
+                Err(lost) => return Err(lost),
+            }
+        }
+        Err(Lost::Refused("the connection to the sandbox was lost, and it cannot be reached just now".into()))
+    }
+
+    /// For what is answered at once.
     async fn knock(&self) -> Result<(), Lost> {
         self.weather.step().await;
-        pass(self.boxes.dice.below(5)).await;
+        let mut pauses = PAUSES.into_iter();
+        self.connected(&mut pauses).await?;
+        pass(self.distance).await;
         self.weather.step().await;
         self.inner.enter(self.epoch)
     }
 
-    /// Begins the call, unless the journal knows it.
-    fn begin(&self, call: &Execute) {
-        let mut inside = self.inner.inside.lock();
-        if inside.journal.contains_key(&call.call) {
-            return;
-        }
-        inside.journal.insert(call.call.clone(), Noted::Running);
-        self.boxes.audit.started(&call.call, &call.tool);
-        let (inner, id) = (self.inner.clone(), call.call.clone());
-        let millis = if self.boxes.dice.in_thousand(50) { 60_000 } else { self.boxes.dice.between(1, 3_000) };
+    /// Sends the call. Once sent it arrives, also when whoever sent it has died; but it may come behind a later brain.
+    fn send(&self, call: &Execute) -> oneshot::Receiver<Result<(), Lost>> {
+        let (told, arrived) = oneshot::channel();
+        let (inner, boxes, call, epoch) = (self.inner.clone(), self.boxes.clone(), call.clone(), self.epoch);
+        let millis = self.distance;
         spawn(async move {
             pass(millis).await;
-            let mut inside = inner.inside.lock();
-            // What died or was cancelled meanwhile has no outcome of its own.
-            if !inside.is_dead && matches!(inside.journal.get(&id), Some(Noted::Running)) {
-                inside.journal.insert(id, Noted::Finished(Outcome::text("done")));
-            }
-            drop(inside);
-            inner.changed.notify_waiters();
+            let begun = inner.enter(epoch).map(|()| inner.begin(&call, &boxes));
+            // Nobody may wait for it any more.
+            let _ = told.send(begun);
         });
+        arrived
+    }
+
+    /// Asks for the call's outcome; `None` if the connection broke before there was one.
+    async fn ask(&self, call: &Execute) -> Option<Result<Outcome, Lost>> {
+        let arrived = tokio::select! {
+            biased;
+            arrived = self.send(call) => arrived,
+            () = self.broken() => return None,
+        };
+        if let Err(lost) = arrived.unwrap_or_else(|_| Err(Lost::Gone("the world has ended".into()))) {
+            return Some(Err(lost));
+        }
+        loop {
+            let changed = self.inner.changed.notified();
+            match self.inner.outcome(&call.call) {
+                Ok(Some(outcome)) => return Some(Ok(outcome)),
+                Ok(None) => {}
+                Err(lost) => return Some(Err(lost)),
+            }
+            tokio::select! {
+                biased;
+                () = self.broken() => return None,
+                () = changed => {}
+            }
+        }
     }
 }
 
@@ -207,41 +227,25 @@ impl Hand for SimHand {
     }
 
     async fn execute(&self, call: Execute) -> Result<Outcome, Lost> {
-        self.knock().await?;
-        self.begin(&call);
+        self.weather.step().await;
+        let mut pauses = PAUSES.into_iter();
         loop {
-            let changed = self.inner.changed.notified();
-            {
-                let inside = self.inner.inside.lock();
-                match inside.journal.get(&call.call) {
-                    Some(Noted::Finished(outcome)) => return Ok(outcome.clone()),
-                    Some(Noted::Unknown) => return Ok(Outcome::error("its outcome is unknown")),
-                    Some(Noted::Running) | None if inside.is_dead => return Err(Lost::Gone("it has died".into())),
-                    Some(Noted::Running) | None => {}
-                }
+            self.connected(&mut pauses).await?;
+            if let Some(done) = self.ask(&call).await {
+                self.weather.step().await;
+                return done;
             }
-            changed.await;
-            self.weather.step().await;
         }
     }
 
     async fn look(&self, calls: Vec<String>) -> Result<Vec<Found>, Lost> {
         self.knock().await?;
-        let inside = self.inner.inside.lock();
-        let found = |call: String| match inside.journal.get(&call) {
-            None => Found::NeverReceived,
-            Some(Noted::Running) => Found::Running,
-            Some(Noted::Finished(outcome)) => Found::Finished { outcome: outcome.clone() },
-            Some(Noted::Unknown) => Found::Unknown,
-        };
-        Ok(calls.into_iter().map(found).collect())
+        Ok(calls.iter().map(|call| self.inner.found(call)).collect())
     }
 
     async fn cancel(&self, call: &str) -> Result<(), Lost> {
         self.knock().await?;
-        // A call that comes after its cancellation must not begin.
-        self.inner.inside.lock().journal.insert(call.to_owned(), Noted::Finished(Outcome::error("cancelled")));
-        self.inner.changed.notify_waiters();
+        self.inner.cancel(call);
         Ok(())
     }
 

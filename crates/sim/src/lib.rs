@@ -1,17 +1,23 @@
 //! The whole system at its trait seams, in virtual time, under seeded faults.
 //!
-//! Real are the brains, the sessions and the reference store; simulated are the clock, the dice, the models, the sandboxes,
-//! the doorbells, and the weather between a node and its store. [`run`] plays one seed: nodes are killed at any await and
-//! come back, freeze, and lose their store; doorbells are lost and doubled; sandboxes die; clocks jump. When the faults end,
-//! everything must come to rest, and [`check`] must find nothing wrong. The same seed gives the same bytes.
+//! Real are the brains, the sessions and the reference store; simulated are the clock, the dice, the models, the
+//! sandboxes, the doorbells, the machines, and the weather around each node. [`run`] plays one seed: nodes are killed
+//! at any await and come back, or do not; they freeze, their stores fall silent or slow, they do not reach each other,
+//! and what they have sent arrives when they are long dead; doorbells are lost and doubled; sandboxes die, alone or
+//! with all of their home; clocks jump. When the faults end, everything must come to rest, nothing must be left behind,
+//! and [`check`] must find nothing wrong. The same seed gives the same bytes.
 
+mod boxes;
 mod chaos;
 pub mod check;
 mod client;
 mod dice;
+mod elsewhere;
 mod hands;
+mod leaks;
 mod model;
 mod node;
+mod places;
 mod relay;
 mod time;
 mod weather;

@@ -1,19 +1,23 @@
 //! A node: a brain over its own weather, that dies and comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use brain::{Alone, Backoff, Brain, Judge, Options, Parts, Price, Route, Routes, Rules, Station, Turn};
+use brain::{Backoff, Brain, Judge, Options, Parts, Price, Route, Routes, Rules, Station, Turn};
 use bus::Bus;
 use context::Policy;
 use hands::Limits;
 use parking_lot::Mutex;
 use store::volatile::Volatile;
 
+use crate::boxes::Boxes;
 use crate::check::Audit;
 use crate::dice::Dice;
-use crate::hands::{Boxes, SimSandbox};
+use crate::elsewhere::SimElsewhere;
+use crate::hands::SimSandbox;
 use crate::model::SimModel;
+use crate::places::{Place, Places, Process};
 use crate::relay::{Ears, SimRelay};
 use crate::time::{SimClock, pass};
 use crate::weather::{Distant, Weather};
@@ -22,15 +26,18 @@ use crate::weather::{Distant, Weather};
 const LEASE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Node {
-    number: usize,
-    store: Arc<Volatile>,
-    audit: Arc<Audit>,
-    boxes: Boxes,
-    ears: Ears,
+    place: Arc<Place>,
+    common: Common,
     dice: Dice,
     pub(crate) clock: Arc<SimClock>,
-    pub(crate) weather: Arc<Weather>,
-    brain: Mutex<Option<Brain>>,
+    server: Mutex<Option<Server>>,
+    is_retired: AtomicBool,
+}
+
+/// A brain, and the process that ends with it.
+struct Server {
+    brain: Brain,
+    _process: Arc<Process>,
 }
 
 /// What all nodes have in common.
@@ -40,33 +47,59 @@ pub(crate) struct Common {
     pub(crate) audit: Arc<Audit>,
     pub(crate) boxes: Boxes,
     pub(crate) ears: Ears,
+    pub(crate) places: Arc<Places>,
+    /// Rules judge otherwise.
+    pub(crate) is_judged_by_model: bool,
 }
 
 impl Node {
-    pub(crate) fn new(number: usize, common: Common, clock: Arc<SimClock>, weather: Arc<Weather>, dice: Dice) -> Self {
-        let Common { store, audit, boxes, ears } = common;
-        Self { number, store, audit, boxes, ears, dice, clock, weather, brain: Mutex::default() }
+    pub(crate) fn new(place: Arc<Place>, common: Common, clock: Arc<SimClock>, dice: Dice) -> Self {
+        Self { place, common, dice, clock, server: Mutex::default(), is_retired: AtomicBool::new(false) }
     }
 
     /// The brain, while the node lives.
     pub(crate) fn brain(&self) -> Option<Brain> {
-        self.brain.lock().clone()
+        self.server.lock().as_ref().map(|server| server.brain.clone())
+    }
+
+    pub(crate) fn weather(&self) -> &Weather {
+        &self.place.weather
+    }
+
+    pub(crate) fn home(&self) -> &str {
+        &self.place.home
     }
 
     pub(crate) fn kill(&self) {
-        if let Some(brain) = self.brain.lock().take() {
-            brain.kill();
+        if let Some(server) = self.server.lock().take() {
+            server.brain.kill();
         }
+    }
+
+    /// Its machine loses its disk.
+    pub(crate) fn wipe(&self) {
+        self.kill();
+        self.common.boxes.wipe(&self.place.home);
+    }
+
+    /// It dies, and is not brought back.
+    pub(crate) fn retire(&self) {
+        self.is_retired.store(true, Ordering::Relaxed);
+        self.kill();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     /// In good order: what it works on is handed over.
     pub(crate) async fn stop(&self) {
-        let brain = self.brain.lock().take();
-        if let Some(brain) = brain {
+        let server = self.server.lock().take();
+        if let Some(server) = server {
             // A store that is silent must not hold up the stop for ever: then it is a death.
-            let stopped = tokio::time::timeout(Duration::from_secs(60), brain.stop()).await;
+            let stopped = tokio::time::timeout(Duration::from_secs(60), server.brain.stop()).await;
             if stopped.is_err() {
-                brain.kill();
+                server.brain.kill();
             }
         }
     }
@@ -74,44 +107,55 @@ impl Node {
     /// Comes up, as soon as its store lets it.
     pub(crate) async fn start(&self) {
         loop {
-            let brain = self.build();
+            let process = self.place.begin().await;
+            let brain = self.build(&process);
             let started = tokio::select! {
                 biased;
                 // It may die before it is up.
-                () = self.weather.dies.notified() => false,
+                () = self.weather().dies.notified() => false,
                 started = brain.start() => started.is_ok(),
             };
             if started {
-                brain.listen(self.ears.open(self.number));
-                *self.brain.lock() = Some(brain);
+                brain.listen(self.common.ears.open(self.place.number));
+                *self.server.lock() = Some(Server { brain, _process: process });
                 return;
             }
             brain.kill();
+            drop(process);
             pass(1_000).await;
         }
     }
 
-    fn build(&self) -> Brain {
-        let distant = Distant { store: self.store.clone(), weather: self.weather.clone(), audit: self.audit.clone() };
-        let relay = SimRelay { node: self.number, ears: self.ears.clone(), dice: self.dice.fork() };
-        let relay = Arc::new(relay);
-        let sandbox = SimSandbox { boxes: self.boxes.clone(), weather: self.weather.clone() };
+    fn build(&self, process: &Arc<Process>) -> Brain {
+        let Common { store, audit, boxes, ears, places, .. } = self.common.clone();
+        let weather = self.place.weather.clone();
+        let distant = Arc::new(Distant { store, weather: weather.clone(), audit });
+        let relay = Arc::new(SimRelay { node: self.place.number, ears, dice: self.dice.fork() });
+        let process = Arc::downgrade(process);
+        let sandbox = SimSandbox { home: self.place.home.clone(), boxes: boxes.clone(), weather, process };
+        let (here, store) = (self.place.clone(), distant.clone());
+        let elsewhere = SimElsewhere { here, places, boxes, store, known: Arc::default() };
         let parts = Parts {
-            store: Arc::new(distant),
+            store: distant,
             bus: Bus::with_relay(relay.clone(), relay),
             clock: self.clock.clone(),
             rng: Arc::new(self.dice.fork()),
             routes: self.routes(),
-            judge: Judge::rules(Rules::default()),
+            judge: self.judge(),
             hands: Arc::new(sandbox),
-            elsewhere: Arc::new(Alone),
+            elsewhere: Arc::new(elsewhere),
             crash: None,
         };
         Brain::new(parts, self.options())
     }
 
+    fn judge(&self) -> Judge {
+        let rules = Rules::default();
+        if self.common.is_judged_by_model { Judge::model(None, rules) } else { Judge::rules(rules) }
+    }
+
     fn routes(&self) -> Routes {
-        let client = Arc::new(SimModel { dice: self.dice.fork(), weather: self.weather.clone() });
+        let client = Arc::new(SimModel { dice: self.dice.fork(), weather: self.place.weather.clone() });
         let price = Price { input: 1_000_000, output: 5_000_000, cache_read: 100_000, cache_write: 1_250_000 };
         let route = Route {
             pattern: "*".into(),
@@ -129,8 +173,13 @@ impl Node {
     }
 
     fn options(&self) -> Options {
-        let directory = format!("directory-{}", self.number);
-        let station = Station { directory, machine: "machine".into(), path: String::new(), address: None };
+        let Place { number, home, machine, .. } = &*self.place;
+        let station = Station {
+            directory: home.clone(),
+            machine: machine.clone(),
+            path: String::new(),
+            address: Some(format!("node-{number}")),
+        };
         Options {
             station,
             lease: LEASE,

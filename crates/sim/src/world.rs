@@ -1,5 +1,6 @@
 //! One run: a world from a seed, its faults, its end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,15 +12,17 @@ use wire::agent::{AgentType, Snapshot};
 use wire::read::{Metadata, Read as _};
 use wire::{SessionId, ThreadId, Timestamp, WorkspaceId};
 
+use crate::boxes::Boxes;
 use crate::chaos;
 use crate::check::Audit;
 use crate::client::Client;
 use crate::dice::Dice;
-use crate::hands::Boxes;
+use crate::leaks::leaks;
 use crate::node::{Common, Node};
+use crate::places::Places;
 use crate::relay::Ears;
-use crate::time::{SimClock, spawn};
-use crate::weather::Weather;
+use crate::time::{SimClock, pass, spawn};
+use crate::weather::{SLOWEST, Weather};
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bits(1);
 
@@ -58,18 +61,19 @@ async fn play(seed: u64) -> Outcome {
     let start = Instant::now();
     let rough = Arc::new(AtomicBool::new(true));
     let audit = Arc::new(Audit::default());
+    let weathers = (0..dice.between(1, 3)).map(|_| Arc::new(Weather::new(dice.fork(), rough.clone())));
+    let places = Arc::new(Places::new(weathers.collect(), dice.in_thousand(500)));
     let common = Common {
         store: Arc::new(Volatile::new(Arc::new(SimClock::new(start)))),
         boxes: Boxes::new(audit.clone(), dice.fork()),
         audit,
         ears: Ears::default(),
+        places: places.clone(),
+        is_judged_by_model: dice.in_thousand(500),
     };
-    let nodes: Vec<Node> = (0..dice.between(1, 3) as usize)
-        .map(|number| {
-            let weather = Arc::new(Weather::new(dice.fork(), rough.clone()));
-            Node::new(number, common.clone(), Arc::new(SimClock::new(start)), weather, dice.fork())
-        })
-        .collect();
+    let clock = || Arc::new(SimClock::new(start));
+    let nodes = places.all().map(|place| Node::new(place.clone(), common.clone(), clock(), dice.fork()));
+    let nodes: Vec<Node> = nodes.collect();
     let nodes = Arc::new(nodes);
     let mut clients = Vec::new();
     for number in 0..dice.between(1, 6) {
@@ -80,17 +84,24 @@ async fn play(seed: u64) -> Outcome {
     for number in 0..nodes.len() {
         spawn(chaos::keep_up(nodes.clone(), number, dice.fork()));
     }
-    let rage =
-        chaos::rage(nodes.clone(), (common.boxes.clone(), common.store.clone()), dice.fork(), dice.between(5, 30));
+    let rage = chaos::rage(nodes.clone(), common.clone(), dice.fork(), dice.between(5, 30));
     let lives = futures::future::join_all(clients.iter().map(|client| client.live(client.dice.between(3, 25))));
     futures::join!(rage, lives);
     // The storm is over: from now on everything works, and everything must come to rest.
     rough.store(false, Ordering::Relaxed);
+    // What was sent before still arrives, and may be what wakes a session.
+    pass(2 * SLOWEST).await;
     let settled = futures::future::join_all(clients.iter().map(Client::settle)).await;
     let sessions: Vec<SessionId> = clients.iter().map(|client| client.session).collect();
+    let settled = || sessions.iter().copied().zip(settled.iter().copied());
+    let resting: Vec<SessionId> = settled().filter(|(_, settled)| *settled).map(|(session, _)| session).collect();
+    let homes = nodes.iter().filter(|node| !node.is_retired()).map(|node| node.home().to_owned());
+    let homes: BTreeSet<String> = homes.collect();
+    let left_behind = leaks(&common, &resting, &homes).await;
     let mut faults = common.audit.faults(&common.store, &sessions).await;
-    let restless = sessions.iter().zip(settled).filter(|(_, settled)| !settled);
+    let restless = settled().filter(|(_, settled)| !settled);
     faults.extend(restless.map(|(session, _)| format!("{session} does not come to rest")));
+    faults.extend(left_behind);
     let (digest, rows) = digest(&common.store, &sessions).await;
     let (calls, acknowledged) = common.audit.totals();
     nodes.iter().for_each(Node::kill);

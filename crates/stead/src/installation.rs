@@ -112,8 +112,12 @@ impl Installation {
         let secret = settle("internal_secret").await?;
         let (to, heard) = mpsc::channel(HEARD);
         let local = Local { directory: station.directory.clone(), sandbox: sandbox.clone(), heard: to.clone() };
-        let peers = Peers::listen(config.node.internal_listen, PeerSecret::new(secret), local).await;
         let listen = config.node.internal_listen;
+        if listen.ip().is_unspecified() {
+            let reason = "it is told to the other nodes, so it must be one address of this machine that they can reach";
+            return Err(anyhow::anyhow!("node.internal_listen: {listen} is every address: {reason}").into());
+        }
+        let peers = Peers::listen(listen, PeerSecret::new(secret), local).await;
         let peers = Arc::new(peers.with_context(|| format!("node.internal_listen: {listen} cannot be listened on"))?);
         station.address = Some(peers.address().to_string());
         let place = serde_json::json!({"machine": station.machine, "path": station.path}).to_string();

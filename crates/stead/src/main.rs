@@ -47,7 +47,8 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let quiet = matches!(arguments.command, Command::Run(_) | Command::Doctor(_) | Command::Db(_));
-    let default = if quiet { "error" } else { "info" };
+    // What the bus says of its connection is said by Stead itself, in its own words.
+    let default = if quiet { "error" } else { "info,async_nats=warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("STEAD_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

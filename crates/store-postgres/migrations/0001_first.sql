@@ -87,18 +87,23 @@ CREATE TABLE nodes (
   expires_at BIGINT NOT NULL
 );
 
+-- `attempt` was answered, `follows` and `repetition` are others that it knew of. `subject` is a session.
 CREATE TABLE answers (
   workspace   TEXT COLLATE "C" NOT NULL,
   name        TEXT COLLATE "C" NOT NULL,
   fingerprint TEXT NOT NULL,
+  attempt     TEXT COLLATE "C" NOT NULL,
+  follows     TEXT COLLATE "C",
+  repetition  TEXT COLLATE "C",
   status      INTEGER NOT NULL,
   body        TEXT NOT NULL,
   at          BIGINT NOT NULL,
   expires_at  BIGINT NOT NULL,
-  replaces    BOOLEAN NOT NULL,
+  subject     TEXT COLLATE "C",
   PRIMARY KEY (workspace, name)
 );
 CREATE INDEX answers_by_expiry ON answers (expires_at);
+CREATE INDEX answers_by_subject ON answers (subject) WHERE subject IS NOT NULL;
 
 -- `attempt` counts how often the item was taken; whoever has it is named by the count.
 CREATE TABLE items (

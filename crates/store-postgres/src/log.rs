@@ -174,6 +174,7 @@ async fn delete(line: &mut Line, session: SessionId) -> Result<()> {
         "DELETE FROM waiting WHERE session = $1",
         "DELETE FROM coverage WHERE session = $1",
         "DELETE FROM snapshots WHERE session = $1",
+        "DELETE FROM answers WHERE subject = $1",
         "DELETE FROM sessions WHERE id = $1",
     ] {
         line.execute(sqlx::query(sql).bind(id.clone())).await?;
@@ -284,6 +285,15 @@ impl SessionLog for PostgresStore {
         let sql = "SELECT id FROM sessions s WHERE runnable
                    AND NOT EXISTS (SELECT 1 FROM nodes n WHERE n.id = s.lease_owner) ORDER BY id LIMIT $1";
         let rows = self.brief_line().await?.rows(sqlx::query(sql).bind(signed(limit as u64))).await?;
+        rows.iter().map(|row| parsed(row, 0)).collect()
+    }
+
+    async fn leased(&self, owner: &str) -> Result<Vec<SessionId>> {
+        if cannot_be(owner) {
+            return Ok(Vec::new());
+        }
+        let sql = sqlx::query("SELECT id FROM sessions WHERE runnable AND lease_owner = $1").bind(owner.to_owned());
+        let rows = self.brief_line().await?.rows(sql).await?;
         rows.iter().map(|row| parsed(row, 0)).collect()
     }
 

@@ -58,7 +58,7 @@ impl Nodes for PostgresStore {
         let which = match &dead {
             Dead::Expired => "expires_at <= stead_now()",
             Dead::Node(_) => "id = $1",
-            Dead::Before { .. } => "directory = $1 AND id <> $2",
+            Dead::Before { .. } => "directory = $1 AND id <> $2 AND EXISTS (SELECT 1 FROM nodes own WHERE own.id = $2)",
         };
         // It commits by itself, and with it the leases are free: who is no node owns nothing, whatever a session says.
         let sql = format!(

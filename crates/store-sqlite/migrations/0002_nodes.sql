@@ -20,18 +20,23 @@ CREATE TABLE snapshots (
   body     TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- `attempt` was answered, `follows` and `repetition` are others that it knew of. `subject` is a session.
 CREATE TABLE answers (
   workspace   TEXT NOT NULL,
   name        TEXT NOT NULL,
   fingerprint TEXT NOT NULL,
+  attempt     TEXT NOT NULL,
+  follows     TEXT,
+  repetition  TEXT,
   status      INTEGER NOT NULL,
   body        TEXT NOT NULL,
   at          INTEGER NOT NULL,
   expires_at  INTEGER NOT NULL,
-  replaces    INTEGER NOT NULL,
+  subject     TEXT,
   PRIMARY KEY (workspace, name)
 ) WITHOUT ROWID;
 CREATE INDEX answers_by_expiry ON answers (expires_at);
+CREATE INDEX answers_by_subject ON answers (subject) WHERE subject IS NOT NULL;
 
 -- `attempt` counts how often the item was taken; whoever has it is named by the count.
 CREATE TABLE items (

@@ -166,6 +166,7 @@ fn delete(transaction: &Transaction<'_>, session: SessionId) -> Result<()> {
         "DELETE FROM waiting WHERE session = ?",
         "DELETE FROM coverage WHERE session = ?",
         "DELETE FROM snapshots WHERE session = ?",
+        "DELETE FROM answers WHERE subject = ?",
         "DELETE FROM sessions WHERE id = ?",
     ] {
         transaction.execute(sql, [&id]).map_err(failed)?;
@@ -246,6 +247,15 @@ impl SessionLog for SqliteStore {
             let sql = "SELECT id FROM sessions WHERE runnable = 1 AND lease_owner IS NULL LIMIT ?";
             let mut statement = connection.prepare_cached(sql)?;
             statement.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], |row| parsed(row, 0))?.collect()
+        })
+        .await
+    }
+
+    async fn leased(&self, owner: &str) -> Result<Vec<SessionId>> {
+        let owner = owner.to_owned();
+        self.read(move |connection| {
+            let sql = "SELECT id FROM sessions WHERE runnable = 1 AND lease_owner = ?";
+            connection.prepare_cached(sql)?.query_map([owner], |row| parsed(row, 0))?.collect()
         })
         .await
     }

@@ -31,7 +31,10 @@ fn bury(transaction: &Transaction<'_>, dead: Dead, now: i64) -> Result<u64> {
     let (are_dead, values) = match dead {
         Dead::Expired => ("expires_at <= ?", vec![Value::from(now)]),
         Dead::Node(id) => ("id = ?", vec![id.into()]),
-        Dead::Before { directory, id } => ("directory = ? AND id <> ?", vec![directory.into(), id.into()]),
+        Dead::Before { directory, id } => {
+            let others = "directory = ?1 AND id <> ?2 AND EXISTS (SELECT 1 FROM nodes own WHERE own.id = ?2)";
+            (others, vec![directory.into(), id.into()])
+        }
     };
     let sql =
         format!("UPDATE sessions SET lease_owner = NULL WHERE lease_owner IN (SELECT id FROM nodes WHERE {are_dead})");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use session::Summary;
 use wire::{Timestamp, WorkspaceId};
 
-use crate::{Item, Result};
+use crate::{Answer, Item, Result};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,25 +84,9 @@ pub enum Change {
         kind: Kind,
         id: String,
     },
-    /// Refused with `Exists` if an answer of that name has not expired at the new one's `at`, unless it `replaces`.
+    /// Refused with `Exists` if an answer stands under its name that its attempt may not follow.
     Remember(Answer),
     Enqueue(Item),
-}
-
-/// What a request was answered, kept so that the same request sent again has no second effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    pub workspace: WorkspaceId,
-    /// Names the request: unique in the workspace.
-    pub name: String,
-    /// Of the request's body: another body under the same name is another request.
-    pub fingerprint: String,
-    pub status: u16,
-    pub body: String,
-    pub at: Timestamp,
-    pub expires_at: Timestamp,
-    /// Whether it takes the place of an earlier answer of the same name.
-    pub replaces: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -144,6 +128,18 @@ pub struct Listed {
 }
 
 /// Law: `apply` writes all changes or none. Reads see every change whose `apply` or `append` has returned.
+///
+/// Law of answers: of the attempts at one request one has its effect, wherever they are made and in whatever order they
+/// come to their end. An effect is written together with its answer, and refused together with it. Under a name stands
+/// one answer, the newest. It gives way
+/// - to a repetition that found it when it began, and saw that it has expired. Any other was given since, and is what
+///   the repetition asks for.
+/// - to a first attempt, unless a repetition was answered since that began, which may have been its own. Other first
+///   attempts do not stand in its way, for the same may be sent twice on purpose. Each carries on which repetition was
+///   the last, so that none is hidden behind them.
+///
+/// What was answered since is told by what an attempt found when it began, not by a time: the clocks of nodes differ.
+/// An answer that was forgotten stands in nobody's way.
 #[async_trait]
 pub trait Catalog: Send + Sync {
     async fn apply(&self, changes: Vec<Change>) -> Result<()>;

@@ -4,6 +4,7 @@
 //! [`Blobs`] the bytes; [`Transfer`] moves it all. [`Store`] is all of them. The store does not
 //! know what rows mean. [`volatile`] is the reference, in memory; [`conformance`] is the suite that every store runs.
 
+mod answer;
 pub mod archive;
 mod blobs;
 mod catalog;
@@ -17,8 +18,9 @@ mod queue;
 mod transfer;
 pub mod volatile;
 
+pub use answer::{Answer, Attempt};
 pub use blobs::{BlobId, Blobs};
-pub use catalog::{Answer, Catalog, Change, Document, Filter, Kind, Listed, Order, Query};
+pub use catalog::{Catalog, Change, Document, Filter, Kind, Listed, Order, Query};
 pub use check::{Report, check};
 pub use clock::{Clock, Rng, SystemClock, SystemRng};
 pub use directory::{Directory, OwnError};

@@ -116,11 +116,14 @@ pub trait SessionLog: Send + Sync {
     async fn keep_snapshot(&self, session: SessionId, snapshot: Snapshot) -> Result<()>;
     /// Sessions that a brain has something to do for and whose lease is free.
     async fn runnable(&self, limit: usize) -> Result<Vec<SessionId>>;
+    /// Sessions that a brain has something to do for and whose lease this owner has.
+    async fn leased(&self, owner: &str) -> Result<Vec<SessionId>>;
     /// Up to where this key's clients have seen the inputs. Only rises.
     async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()>;
     async fn covered(&self, session: SessionId, key: &str) -> Result<u64>;
     /// The first input after `position`, if there is one.
     async fn first_input_after(&self, session: SessionId, position: u64) -> Result<Option<u64>>;
-    /// Removes a session: its rows, its header, its document and its files' documents. `InUse` while it is runnable.
+    /// Removes a session: its rows, its header, its document, its files' documents and the answers that tell of it.
+    /// `InUse` while it is runnable.
     async fn delete_session(&self, session: SessionId) -> Result<()>;
 }

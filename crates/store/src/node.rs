@@ -39,7 +39,8 @@ pub enum Dead {
     /// Those whose time is over.
     Expired,
     Node(String),
-    /// All of the data directory but the one with this id: whoever says so has the directory's lock.
+    /// All of the data directory but the one with this id: whoever says so has the directory's lock. None once that one is
+    /// not registered itself: the word of a process that is dead by now may come late.
     Before {
         directory: String,
         id: String,

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, Uri};
 use store::volatile::Volatile;
-use store::{Document, Kind};
+use store::{Document, Kind, SystemRng};
 use tokio::sync::Notify;
 use wire::RequestId;
 
@@ -39,7 +39,8 @@ impl Scene {
     fn new() -> Self {
         let clock = Arc::new(Still::default());
         let store: AnyStore = Arc::new(Volatile::new(clock.clone()));
-        let nodes = [(); 2].map(|()| Answers::new(store.clone(), clock.clone(), "apikey_1".into()));
+        let node = || Answers::new(store.clone(), clock.clone(), Arc::new(SystemRng), "apikey_1".into());
+        let nodes = [node(), node()];
         Self { clock, store, nodes, effects: AtomicU64::new(0) }
     }
 
@@ -189,13 +190,88 @@ async fn an_answer_of_another_node_is_given_in_place_of_a_refused_effect() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_node_is_given_in_place_of_a_refusal() {
+async fn a_first_attempt_that_its_repetition_has_overtaken_on_another_node_has_no_effect() {
     let scene = Scene::new();
-    let slow = scene.post(0, KEY, "a", |_| async {
-        assert_eq!(scene.make(1, KEY, "a").await, made(1));
-        Refused::from(wire::Problem::invalid("It is archived")).into_response()
+    let slow = scene.post(0, PLAIN, "a", |once| async {
+        // Far behind, and its answers have expired when the other node sees them.
+        scene.pass(-3_600);
+        assert_eq!(scene.make(1, AGAIN, "a").await, made(1));
+        scene.pass(3_600);
+        scene.effect(once).await
     });
     assert_eq!(slow.await, replayed(1));
+    let second = scene.store.get(WORKSPACE, Kind::File, "2").await;
+    assert_eq!(second, Err(store::Error::NotFound), "the second effect is not there");
+}
+
+#[tokio::test]
+async fn a_first_attempt_that_was_overtaken_has_no_effect_although_the_same_was_sent_anew_since() {
+    let scene = Scene::new();
+    let slow = scene.post(0, PLAIN, "a", |once| async {
+        assert_eq!(scene.make(1, AGAIN, "a").await, made(1));
+        assert_eq!(scene.make(1, PLAIN, "a").await, made(2), "what was repeated may be sent anew");
+        scene.effect(once).await
+    });
+    assert_eq!(slow.await, replayed(2));
+}
+
+#[tokio::test]
+async fn a_repetition_that_its_first_attempt_has_overtaken_on_another_node_has_no_effect() {
+    let scene = Scene::new();
+    let slow = scene.post(0, AGAIN, "a", |once| async {
+        assert_eq!(scene.make(1, PLAIN, "a").await, made(1));
+        // Its answer has expired by now.
+        scene.pass(61);
+        scene.effect(once).await
+    });
+    assert_eq!(slow.await, replayed(1));
+}
+
+#[tokio::test]
+async fn the_same_sent_twice_at_once_has_two_effects() {
+    let scene = Scene::new();
+    let slow = scene.post(0, PLAIN, "a", |once| async {
+        for node in [0, 1] {
+            assert_eq!(scene.make(node, PLAIN, "a").await.status, 200);
+        }
+        scene.effect(once).await
+    });
+    assert_eq!(slow.await, made(3));
+    assert_eq!(scene.make(1, AGAIN, "a").await, replayed(3), "the last to be done is the one that is repeated");
+}
+
+#[tokio::test]
+async fn an_answer_of_another_node_is_given_in_place_of_a_refusal() {
+    for (slow, fast) in [(KEY, KEY), (AGAIN, AGAIN), (PLAIN, AGAIN), (AGAIN, PLAIN)] {
+        let scene = Scene::new();
+        let refused = scene.post(0, slow, "a", |_| async {
+            assert_eq!(scene.make(1, fast, "a").await, made(1));
+            Refused::from(wire::Problem::invalid("It is archived")).into_response()
+        });
+        assert_eq!(refused.await, replayed(1));
+    }
+}
+
+#[tokio::test]
+async fn a_first_attempt_is_refused_for_a_reason_of_its_own_beside_others() {
+    let scene = Scene::new();
+    let refused = scene.post(0, PLAIN, "a", |_| async {
+        assert_eq!(scene.make(1, PLAIN, "a").await, made(1));
+        Refused::from(wire::Problem::invalid("It is archived")).into_response()
+    });
+    assert_eq!(refused.await.status, 400);
+}
+
+#[tokio::test]
+async fn an_effect_whose_commit_was_not_confirmed_is_answered_all_the_same() {
+    for headers in [KEY, AGAIN, PLAIN] {
+        let scene = Scene::new();
+        let unconfirmed = scene.post(0, headers, "a", |once| async {
+            scene.effect(once).await;
+            unexpected(store::Error::Failed("the connection broke".into())).into_response()
+        });
+        assert_eq!(unconfirmed.await, replayed(1));
+    }
 }
 
 #[tokio::test(start_paused = true)]

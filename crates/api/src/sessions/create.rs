@@ -1,15 +1,15 @@
 //! `POST /v1/sessions`
 
 use axum::extract::State;
-use brain::{FileRecord, Mount, Route, SessionRecord};
-use session::Cost;
+use brain::{FileRecord, Mount, SessionRecord};
 use store::{Append, Change, Document, Error, Kind, Lease};
 use wire::agent::{Agent, Snapshot};
 use wire::environment::Environment;
 use wire::file::{File, Scope, ScopeType};
-use wire::session::{Budget, Create, FileRequest, Resource};
+use wire::session::{Create, FileRequest, Resource};
 use wire::{EventId, FileId, Invalid, Problem, ResourceId, SessionId, ThreadId, Timestamp};
 
+use super::budget;
 use crate::app::{App, WORKSPACE};
 use crate::body::Body;
 use crate::documents::{find, parse};
@@ -20,9 +20,8 @@ use crate::{agents, environments};
 pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Body<Create>) -> Outcome {
     let agent = find_agent(&app, &create).await?;
     let environment = find_environment(&app, &create.environment_id).await?;
-    let model = &agent.definition.model.id;
-    let route = agents::find_route(&app, model)?;
-    let budget = create.budget.as_ref().map(|budget| check_budget(budget, model, route)).transpose()?;
+    agents::find_route(&app, &agent.definition.model.id)?;
+    let budget = create.budget.as_ref().map(|budget| budget::check(&app, budget, &agent.definition)).transpose()?;
     let id = SessionId::from_bits(app.bits());
     let now = app.now();
     let copies = copy_files(&app, id, create.resources, now).await?;
@@ -51,7 +50,7 @@ pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Bod
         rows: rows.iter().map(session::Row::store).collect(),
         summary: state.summary(),
         runnable: state.is_runnable(),
-        changes: [Change::Insert(document), once.remember(now, &answer)].into_iter().chain(files).collect(),
+        changes: [Change::Insert(document), once.remember_of(id, now, &answer)].into_iter().chain(files).collect(),
     };
     app.store().create_session(WORKSPACE, append).await.map_err(unexpected)?;
     if state.is_runnable() {
@@ -59,18 +58,6 @@ pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Bod
         app.brain.ring(id);
     }
     Ok(Text(answer))
-}
-
-/// A session can have a budget if what it spends is known.
-fn check_budget(budget: &Budget, model: &str, route: &Route) -> Result<Cost, Invalid> {
-    if route.price.is_none() {
-        let message = format!(
-            "The model {model} has no list price. Give its [[models]] entry in stead.toml prices, or leave the budget \
-             out"
-        );
-        return Err(Invalid { code: Some("model_not_budgetable"), ..Invalid::new("budget", message) });
-    }
-    super::cost(budget)
 }
 
 async fn find_agent(app: &App, create: &Create) -> Result<Agent, Refused> {

@@ -8,7 +8,7 @@ use wire::read::Patch;
 use wire::session::Update;
 use wire::{Invalid, Problem};
 
-use super::{after, compose, cost, open, refused, unwritten};
+use super::{after, budget, compose, open, refused, unwritten};
 use crate::app::App;
 use crate::body::Body;
 use crate::documents::{self, find, parse};
@@ -25,7 +25,7 @@ pub(crate) async fn update(
     let budget = match &update.budget {
         Patch::Absent => None,
         Patch::Null => Some(None),
-        Patch::Value(budget) => Some(Some(cost(budget)?)),
+        Patch::Value(budget) => Some(Some(budget::cost(budget)?)),
     };
     loop {
         let document = find(&app, Kind::Session, &id).await?.document;
@@ -39,6 +39,7 @@ pub(crate) async fn update(
             metadata: (record.metadata != before.metadata).then(|| record.metadata.clone()),
             agent: (record.agent != before.agent).then(|| Box::new(record.agent.clone())),
             budget,
+            is_unpriced: budget::is_unpriced(&app, &record.agent.definition),
         };
         // The budget is the log's alone.
         let next =
@@ -48,7 +49,8 @@ pub(crate) async fn update(
             let (now, summary) = (stamp.now(), after(state, &rows).summary());
             let session = compose(live.id, record.clone(), &summary, document.created_at, None, now);
             let body = json(&session)?;
-            let changes = next.clone().map(Change::Update).into_iter().chain([once.remember(now, &body)]).collect();
+            let remember = once.remember_of(live.id, now, &body);
+            let changes = next.clone().map(Change::Update).into_iter().chain([remember]).collect();
             Ok::<_, Refused>(Write { rows, lease: Lease::None, changes, value: body })
         };
         match app.brain.sessions().write(&live, decide).await {

@@ -10,9 +10,9 @@ use wire::EventId;
 use wire::event::{Permission, StopDetails};
 
 use super::spent;
-use crate::judge::{Court, Decision, unjudged};
+use crate::judge::{Court, Decision, Purse, unjudged};
 
-/// Calls that are judged at once.
+/// Calls that are judged at once, where no budget can be crossed by it.
 const AT_ONCE: usize = 8;
 
 pub(super) struct Answering<'a> {
@@ -25,8 +25,9 @@ pub(super) struct Answering<'a> {
 impl Answering<'_> {
     /// The verdicts are part of the answer: it is not told before they are all there.
     pub(super) async fn answer(&self, response: Response) -> Answer {
-        let decisions = self.decisions(&response).await;
         let Spent { model, tokens, cost } = spent(self.court.route, &response);
+        let purse = Purse::new(self.court.seen.left, cost);
+        let decisions = self.decisions(&response, &purse).await;
         let stop = match response.stop {
             model::Stop::Refusal { category, explanation } => {
                 Stop::Refusal(StopDetails::Refusal { category, explanation })
@@ -43,16 +44,19 @@ impl Answering<'_> {
     }
 
     /// One for each block; `None` where there is nothing to judge.
-    async fn decisions(&self, response: &Response) -> Vec<Option<Decision>> {
+    async fn decisions(&self, response: &Response, purse: &Purse) -> Vec<Option<Decision>> {
         let places: Vec<_> = (0..response.content.len()).collect();
         let mut decisions = Vec::with_capacity(places.len());
-        for places in places.chunks(AT_ONCE) {
-            decisions.extend(join_all(places.iter().map(|place| self.decision(response, *place))).await);
+        // At most one request crosses a budget.
+        let at_once = if purse.is_limited() { 1 } else { AT_ONCE };
+        for places in places.chunks(at_once) {
+            let at_once = places.iter().map(|place| self.decision(response, *place, purse));
+            decisions.extend(join_all(at_once).await);
         }
         decisions
     }
 
-    async fn decision(&self, response: &Response, place: usize) -> Option<Decision> {
+    async fn decision(&self, response: &Response, place: usize, purse: &Purse) -> Option<Decision> {
         let Some(Block::ToolUse(call)) = response.content.get(place) else { return None };
         // No call of an answer that was refused is ever run, nor one that cannot be read.
         let is_idle = call.malformed.is_some() || matches!(response.stop, model::Stop::Refusal { .. });
@@ -60,7 +64,7 @@ impl Answering<'_> {
             return None;
         }
         let before = response.content.get(..place).unwrap_or_default();
-        Some(self.court.hear(call, before).await)
+        Some(self.court.hear(call, before, purse).await)
     }
 
     fn said(&self, place: usize, block: Block, judged: Option<Judged>) -> Option<Said> {

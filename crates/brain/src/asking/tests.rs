@@ -8,7 +8,8 @@ use wire::event::{Auto, Evaluation, Permission, ReasonCode};
 use wire::read::Read;
 
 use super::*;
-use crate::judge::testing::{Given, Room, bash, call, shown};
+use crate::judge::testing::{Given, Room, bash, call, shown, succeeded};
+use crate::judge::{Judge, Rules};
 
 /// All tools under `auto`, but for `read`, and one that is not there.
 fn offer() -> Offer {
@@ -91,6 +92,38 @@ async fn more_calls_than_are_judged_at_once_keep_their_order() {
 }
 
 #[tokio::test]
+async fn an_answer_that_uses_the_budget_up_is_not_judged() {
+    // What it costs at the route's price.
+    let cost = 1_100_000_000;
+    for (left, expected) in [(cost, [asked(), asked()]), (cost + 1, [allowed(), asked()])] {
+        let mut room = Room::new(by_word);
+        room.seen.left = Some(Cost(left));
+        let answer = answer(&room, calls([bash("allow a"), bash("allow b")])).await;
+        assert_eq!(answer.cost, Some(Cost(cost)));
+        let judged: Vec<_> = uses(&answer).iter().map(|used| used.judged).collect();
+        assert_eq!(judged, expected, "{left}");
+        assert_eq!(answer.spent.len(), room.fake.asked().len());
+        assert_eq!(room.fake.asked().is_empty(), expected[0] == asked());
+    }
+}
+
+#[tokio::test]
+async fn a_model_judges_a_bounded_number_of_an_answers_calls_and_rules_all_of_them() {
+    let commands = || (0..70).map(|place| bash(&format!("allow {place}")));
+    let mut room = Room::new(by_word);
+    let by_model = answer(&room, calls(commands())).await;
+    let expected = |place| if place < 64 { allowed() } else { asked() };
+    for (place, used) in uses(&by_model).into_iter().enumerate() {
+        assert_eq!(used.judged, expected(place), "{place}");
+    }
+    assert_eq!(room.fake.asked().len(), 64);
+    let allow: Vec<crate::judge::Rule> = serde_json::from_value(json!([{"verdict": "allow"}])).unwrap();
+    room.judge = Judge::rules(Rules::new(allow));
+    let by_rules = answer(&room, calls(commands())).await;
+    assert!(uses(&by_rules).iter().all(|used| used.judged == allowed()));
+}
+
+#[tokio::test]
 async fn only_calls_under_auto_that_can_be_run_are_judged() {
     let room = Room::new(|_, _| Given::Silence);
     let unreadable = ToolUse { malformed: Some("cut".into()), ..bash("") };
@@ -127,7 +160,7 @@ async fn a_judge_never_sees_what_the_agent_has_read_or_written() {
         },
     ];
     room.withheld = Withheld::of(&messages.map(Arc::new));
-    room.seen = Seen { intent: vec!["build it".into()], calls: vec![("bash".into(), bash("old").input)] };
+    room.seen = Seen { intent: vec!["build it".into()], calls: vec![succeeded(bash("old"))], left: None };
     let said = vec![Block::Text("PROSE of now".into()), Block::ToolUse(bash("first")), Block::ToolUse(bash("second"))];
     answer(&room, response(said)).await;
     let asked = room.fake.asked();
@@ -168,7 +201,8 @@ async fn a_summary_that_is_empty_or_refused_may_come_out_better_the_next_time() 
     let refused = || Given::Stops("They want".into(), Stop::Refusal { category: None, explanation: None });
     for room in [Room::new(|_, _| Given::Says(" \n".into())), Room::new(move |_, _| refused())] {
         let error = compaction(room.route(), request()).await.unwrap_err();
-        assert!(error.is_transient(), "{error}");
+        assert!(error.error.is_transient(), "{error:?}");
+        assert_eq!(error.spent.map(|spent| spent.tokens.input), Some(100), "it was paid for");
     }
 }
 

@@ -7,7 +7,7 @@ use bus::{Bell, Heard};
 use store::Error;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
-use wire::SessionId;
+use wire::{SessionId, Timestamp};
 
 use super::Brain;
 use crate::live::Live;
@@ -24,8 +24,11 @@ const GATHER: Duration = Duration::from_millis(20);
 /// Between two looks after the sandboxes of this node.
 const TEND: Duration = Duration::from_secs(300);
 
-/// Between two sweeps of what has expired.
-const SWEEP: Duration = Duration::from_secs(60);
+/// Between two sweeps of what has expired or was left lying.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// Milliseconds that an answer is kept after it has expired: an attempt that is under way may still be measured against it.
+const KEEP_ANSWERS: i64 = 600_000;
 
 impl Brain {
     /// Hears the other nodes until nobody can speak any more, or the node has left.
@@ -141,6 +144,17 @@ impl Brain {
         }
     }
 
+    /// Takes up sessions whose lease is this node's without its knowing: the answer to a claim can be lost.
+    async fn take_up_strays(&self) {
+        let Some(tenure) = self.inner.tenure() else { return };
+        // The heartbeat tells when the store is silent.
+        for session in self.inner.sessions.store.leased(&tenure.id).await.unwrap_or_default() {
+            if !self.has_worker(session) {
+                self.ring(session);
+            }
+        }
+    }
+
     pub(super) async fn keep_house(&self) {
         let sessions = &self.inner.sessions;
         let is_shared = sessions.bus.is_shared();
@@ -154,18 +168,23 @@ impl Brain {
                 biased;
                 () = self.inner.closed.cancelled() => return,
                 _ = polls.tick() => {
+                    self.look().await;
                     if is_shared {
                         self.refresh_used().await;
                     }
                     self.inner.hands.clear_away().await;
                 }
-                () = self.inner.look.notified() => tokio::time::sleep(GATHER).await,
+                () = self.inner.look.notified() => {
+                    tokio::time::sleep(GATHER).await;
+                    self.look().await;
+                }
             }
-            self.look().await;
             sessions.cool();
             if swept.elapsed() > SWEEP {
                 swept = tokio::time::Instant::now();
-                if let Err(error) = sessions.store.forget_answers(sessions.clock.now()).await {
+                self.take_up_strays().await;
+                let expired = sessions.clock.now().millis() - KEEP_ANSWERS;
+                if let Err(error) = sessions.store.forget_answers(Timestamp::from_millis(expired)).await {
                     tracing::warn!(%error, "expired answers could not be swept");
                 }
             }

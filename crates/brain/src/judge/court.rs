@@ -8,7 +8,7 @@ use store::Rng;
 use wire::SessionId;
 
 use super::prompt::{self, Case, Withheld};
-use super::{Decision, Ground, Judge, Kind, Ruling, Seen, answer, built_in, judged};
+use super::{Decision, Ground, Judge, Purse, Ruling, Seen, answer, judged};
 use crate::asking::{spent, text, whole};
 use crate::retry::Backoff;
 use crate::routes::{Route, Routes};
@@ -18,9 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The longest answer of a model that judges, in tokens.
 const MAX_TOKENS: u32 = 1_024;
-
-/// How the models of the scripted provider are named.
-const SCRIPTS: &str = "script/";
 
 pub(crate) struct Court<'a> {
     pub(crate) judge: &'a Judge,
@@ -48,36 +45,40 @@ impl From<(Ruling, Ground)> for Opinion {
 }
 
 impl Court<'_> {
-    /// Judges a call that is under `auto`; `before` stands before it in the same answer. However the judge fails, there
-    /// is a decision, and never that the call may run.
-    pub(crate) async fn hear(&self, call: &ToolUse, before: &[Block]) -> Decision {
-        let Opinion { verdict, ground, spent } = self.opinion(call, before).await;
+    /// Judges a call that is under `auto`; `before` stands before it in the same answer, and `purse` is the answer's.
+    /// However the judge fails, there is a decision, and never that the call may run.
+    pub(crate) async fn hear(&self, call: &ToolUse, before: &[Block], purse: &Purse) -> Decision {
+        let Opinion { verdict, ground, spent } = self.opinion(call, before, purse).await;
         let (tool, word) = (call.name.as_str(), verdict.name());
         tracing::info!(target: "audit", session = %self.session, tool, verdict = word, reason = %ground, "judged");
         Decision { judged: judged(verdict, ground), spent }
     }
 
-    async fn opinion(&self, call: &ToolUse, before: &[Block]) -> Opinion {
+    async fn opinion(&self, call: &ToolUse, before: &[Block], purse: &Purse) -> Opinion {
         let rules = &self.judge.rules;
-        let Kind::Model { id } = &self.judge.kind else { return rules.judge(&call.name, &call.input).into() };
-        if let Some(known) = rules.own(&call.name, &call.input) {
+        let is_denied = self.seen.denies(&call.name, &call.input);
+        let Some(id) = self.judge.asked(self.model) else {
+            // No rule can tell whether the user has come to think otherwise.
+            let denied = (Ruling::Deny, Ground::Denied);
+            return if is_denied { denied.into() } else { rules.judge(&call.name, &call.input).into() };
+        };
+        let own = rules.own(&call.name, &call.input);
+        // A rule that allows what the user has denied does not know of that; the model does.
+        if let Some(known) = own.filter(|(ruling, _)| !is_denied || *ruling != Ruling::Allow) {
             return known.into();
         }
-        match id {
-            None if self.model.starts_with(SCRIPTS) => {
-                (built_in::verdict(&call.name, &call.input), Ground::BuiltIn).into()
-            }
-            None => self.ask(self.model, self.route, call, before).await,
-            Some(id) => match self.routes.find(id) {
-                Some(route) => self.ask(id, route, call, before).await,
-                None => (Ruling::Unsure, Ground::NoRoute).into(),
-            },
+        match self.routes.find(id) {
+            Some(route) => self.ask(id, route, call, before, purse).await,
+            None => (Ruling::Unsure, Ground::NoRoute).into(),
         }
     }
 
-    async fn ask(&self, id: &str, route: &Route, call: &ToolUse, before: &[Block]) -> Opinion {
+    async fn ask(&self, id: &str, route: &Route, call: &ToolUse, before: &[Block], purse: &Purse) -> Opinion {
         let case = Case { seen: self.seen, withheld: self.withheld, before, call };
         let Some(shown) = case.shown() else { return (Ruling::Unsure, Ground::TooLong).into() };
+        if let Err(ground) = purse.open(route) {
+            return (Ruling::Unsure, ground).into();
+        }
         let nonce = format!("{:032x}", self.rng.bits());
         let request = Request {
             model: route.model.clone().unwrap_or_else(|| id.to_owned()),
@@ -92,12 +93,13 @@ impl Court<'_> {
             Ok(Err(error)) => return self.failed(&error).into(),
             Err(_) => return (Ruling::Unsure, Ground::Late).into(),
         };
-        let spent = Some(spent(route, &response));
+        let spent = spent(route, &response);
+        purse.pay(spent.cost);
         // An answer that was cut, or refused, has not come to its verdict.
         let is_whole = response.stop == model::Stop::EndTurn;
         let verdict = is_whole.then(|| answer::verdict(&text(&response.content), &nonce)).flatten();
         let (verdict, ground) = verdict.map_or((Ruling::Unsure, Ground::NoVerdict), |given| (given, Ground::Model));
-        Opinion { verdict, ground, spent }
+        Opinion { verdict, ground, spent: Some(spent) }
     }
 
     /// With one more attempt, if that can help.

@@ -8,10 +8,12 @@ use futures::{StreamExt, stream};
 use model::{Block, Client, Error, Event, Request, Response, Stop, ToolUse, Usage};
 use parking_lot::Mutex;
 use serde_json::Value;
+use session::Cost;
 use store::Rng;
 use wire::SessionId;
 
-use super::{Court, Judge, Rules, Seen, Withheld};
+use super::seen::{Denial, Earlier, Outcome};
+use super::{Court, Judge, Purse, Rules, Seen, Withheld};
 use crate::retry::Backoff;
 use crate::routes::{Price, Route, Routes};
 
@@ -130,6 +132,11 @@ impl Room {
             withheld: self.withheld,
         }
     }
+
+    /// Of an answer that cost nothing.
+    pub(crate) fn purse(&self) -> Purse {
+        Purse::new(self.seen.left, Some(Cost(0)))
+    }
 }
 
 pub(crate) fn route(pattern: &str, client: Arc<dyn Client>) -> Route {
@@ -153,4 +160,18 @@ pub(crate) fn call(name: &str, input: Value) -> ToolUse {
 
 pub(crate) fn bash(command: &str) -> ToolUse {
     call("bash", serde_json::json!({"command": command}))
+}
+
+/// A call of an earlier answer.
+pub(crate) fn earlier(call: ToolUse, outcome: Outcome) -> Earlier {
+    Earlier { tool: call.name, input: call.input, outcome }
+}
+
+pub(crate) fn succeeded(call: ToolUse) -> Earlier {
+    earlier(call, Outcome::Succeeded)
+}
+
+/// By the user, who has said nothing since.
+pub(crate) fn denied(call: ToolUse, said: &str) -> Earlier {
+    earlier(call, Outcome::DeniedByUser(Denial { said: said.into(), messages_since: 0 }))
 }

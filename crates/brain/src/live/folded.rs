@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use context::Transcript;
 use model::Message;
-use session::{Row, State, Stored, Visibility};
+use session::{Row, State, Stored, Thread, Visibility};
 use store::{Error, Snapshot};
+use tokio::sync::MutexGuard;
 use wire::{Event, SessionId};
 
 use super::{Live, Sessions};
@@ -90,15 +91,28 @@ impl Sessions {
 
     /// What the model sees of the session.
     pub async fn conversation(&self, live: &Live) -> store::Result<Vec<Arc<Message>>> {
+        let folded = self.viewed(live).await?;
+        Ok(folded.transcript.as_ref().map(Transcript::messages).unwrap_or_default())
+    }
+
+    /// The part of it that a summary is to take the place of.
+    pub(crate) async fn summed_up(&self, live: &Live) -> store::Result<Vec<Arc<Message>>> {
+        let folded = self.viewed(live).await?;
+        let keeps = folded.state.threads.get(&folded.state.primary).is_some_and(Thread::keeps);
+        let part = if keeps { Transcript::answered } else { Transcript::messages };
+        Ok(folded.transcript.as_ref().map(part).unwrap_or_default())
+    }
+
+    async fn viewed<'a>(&self, live: &'a Live) -> store::Result<MutexGuard<'a, Folded>> {
         let mut folded = live.folded.lock().await;
         if folded.transcript.is_none() {
             let from = folded.state.threads.get(&folded.state.primary).map_or(0, |thread| thread.view_from);
             folded.transcript = Some(self.read_view(live.id, from, folded.state.head).await?);
         }
-        Ok(folded.transcript.as_ref().map(Transcript::messages).unwrap_or_default())
+        Ok(folded)
     }
 
-    /// The conversation from the row at `from`, where it begins since the last compaction, to `head`.
+    /// The conversation from the row at `from`, where its view begins, to `head`.
     async fn read_view(&self, id: SessionId, from: u64, head: u64) -> store::Result<Transcript> {
         let mut transcript = Transcript::default();
         // Inputs by the position at which they came.

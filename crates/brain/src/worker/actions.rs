@@ -217,7 +217,7 @@ impl Run {
             }
             Ended::Adopted(Ok(hand)) => {
                 // It may have taken long to be reached, and what waits for it starts now.
-                self.ready().await?;
+                self.hold().await?;
                 self.up(hand);
                 return Ok(None);
             }
@@ -278,7 +278,8 @@ impl Run {
             Lost::Gone(reason) => reason.clone(),
             other => other.to_string(),
         };
-        let (recovered, waiting) = std::mem::take(&mut self.waiting).into_iter().partition::<Vec<_>, _>(|one| one.recover);
+        let (recovered, waiting) =
+            std::mem::take(&mut self.waiting).into_iter().partition::<Vec<_>, _>(|one| one.recover);
         self.waiting = waiting;
         self.started.extend(recovered.into_iter().map(|pending| (pending.call, pending.name)));
         let told = std::mem::take(&mut self.started).into_iter().map(|(call, name)| {

@@ -2,26 +2,21 @@
 
 use std::sync::Arc;
 
-use context::{Surroundings, compaction, system};
+use context::compaction::{self, View, request_view};
+use context::{Surroundings, system};
 use futures::FutureExt;
 use model::{Effort, Request};
-use serde_json::{Map, Value};
 use session::Input;
-use store::Read;
 use tools::Offer;
-use wire::content::Content;
-use wire::event::{Event, FailureKind};
+use wire::ThreadId;
+use wire::event::FailureKind;
 use wire::session::Resource;
-use wire::{SessionId, ThreadId};
 
 use super::{Ended, Run};
 use crate::asking::Asking;
 use crate::judge::Seen;
-use crate::live::Sessions;
 use crate::routes::Route;
-
-/// The most messages of a user, and the most calls, that a judge is shown.
-const SHOWN: usize = 60;
+use crate::tenure::Over;
 
 /// A character of the conversation is about a third of a token.
 const CHARS_PER_TOKEN: u64 = 3;
@@ -38,7 +33,7 @@ impl Run {
         let offer = Offer::of(&agent.tools);
         let surroundings = Surroundings { has_sandbox: offer.needs_sandbox(), uploads: self.uploads() };
         let sessions = &self.brain.sessions;
-        let seen = if offer.is_judged() { seen(sessions, self.live.id).await? } else { Seen::default() };
+        let seen = if offer.is_judged() { Seen::of(sessions, &self.live).await? } else { Seen::default() };
         let request = Request {
             model: route.model.clone().unwrap_or_else(|| agent.model.id.clone()),
             system: system(agent.system.as_deref(), &surroundings),
@@ -47,9 +42,9 @@ impl Run {
             max_tokens: route.max_tokens,
             effort: route.takes_effort.then(|| effort(agent.model.effort)),
         };
-        let attempts = self.attempts(thread).await;
+        let attempts = self.thread(thread, |thread| thread.attempts).await;
         let asking = self.asking(thread, route, offer, seen);
-        self.under_way.push(async move { Ended::Asked(asking.ask(request, attempts).await) }.boxed());
+        self.request(asking.ask(request, attempts));
         Ok(())
     }
 
@@ -58,21 +53,35 @@ impl Run {
         self.flight.asking = true;
         let Some(route) = self.route() else { return Ok(()) };
         let record = self.live.record();
-        let messages = self.brain.sessions.conversation(&self.live).await?;
+        let messages = self.brain.sessions.summed_up(&self.live).await?;
+        let (attempts, halvings) = self.thread(thread, |thread| (thread.attempts, thread.halvings)).await;
         let room = route.policy.window.map(|window| window.saturating_sub(route.max_tokens.into()));
         let room = room.unwrap_or(UNKNOWN_ROOM).saturating_mul(CHARS_PER_TOKEN);
+        let View { messages, is_least } = request_view(&messages, usize::try_from(room).ok(), halvings);
         let request = Request {
             model: route.model.clone().unwrap_or_else(|| record.agent.definition.model.id.clone()),
             system: compaction::SYSTEM.to_owned(),
-            messages: compaction::request_view(&messages, usize::try_from(room).ok()),
+            messages,
             tools: Vec::new(),
             max_tokens: route.max_tokens,
             effort: None,
         };
-        let attempts = self.attempts(thread).await;
         let asking = self.asking(thread, route, Offer::of(&[]), Seen::default());
-        self.under_way.push(async move { Ended::Asked(asking.compact(request, attempts).await) }.boxed());
+        self.request(asking.compact(request, attempts, is_least));
         Ok(())
+    }
+
+    /// Nothing is sent, and paid for, that the node may not start any more: it may have stood still since it decided to.
+    fn request(&mut self, asked: impl Future<Output = Input> + Send + 'static) {
+        let tenure = self.tenure.clone();
+        let request = async move {
+            match tenure.ready().await {
+                Ok(()) => Ended::Asked(asked.await),
+                // The run ends with its tenure.
+                Err(Over) => std::future::pending().await,
+            }
+        };
+        self.under_way.push(request.boxed());
     }
 
     /// The agent's route; without one, the request has failed already.
@@ -82,7 +91,7 @@ impl Run {
         if route.is_none() {
             let message = format!("No route is configured for the model {model} any more");
             let kind = FailureKind::ModelRequestFailedError;
-            let failed = session::Failed { kind, message, retry_at: None, too_long: false };
+            let failed = session::Failed { kind, message, retry_at: None, too_long: false, spent: None };
             self.under_way.push(std::future::ready(Ended::Asked(Input::Failed(failed))).boxed());
         }
         route
@@ -93,9 +102,9 @@ impl Run {
         Asking { brain, live: self.live.clone(), thread, route, offer, seen }
     }
 
-    async fn attempts(&mut self, thread: ThreadId) -> u32 {
-        let attempts = |state: &session::State| state.threads.get(&thread).map_or(0, |thread| thread.attempts);
-        self.brain.sessions.state(&self.live, attempts).await
+    async fn thread<T: Default>(&mut self, thread: ThreadId, read: impl FnOnce(&session::Thread) -> T + Send) -> T {
+        let read = |state: &session::State| state.threads.get(&thread).map(read).unwrap_or_default();
+        self.brain.sessions.state(&self.live, read).await
     }
 
     fn uploads(&self) -> Vec<String> {
@@ -105,40 +114,6 @@ impl Run {
         };
         self.live.record().resources.iter().map(path).collect()
     }
-}
-
-/// What a judge may know of the session: what the user said, and which calls there were. Read from the log, because only
-/// there a user's words are told from everything else that stands in the conversation.
-async fn seen(sessions: &Sessions, session: SessionId) -> store::Result<Seen> {
-    let read = |kinds: &[&str]| {
-        let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-        sessions.store.list(session, Read { kinds, descending: true, limit: SHOWN, ..Read::default() })
-    };
-    let said = read(&["user.message"]).await?;
-    let called = read(&["agent.tool_use", "agent.custom_tool_use"]).await?;
-    let events = |pages: Vec<store::Page>| {
-        pages.into_iter().rev().filter_map(|page| serde_json::from_str::<Event>(&page.body).ok())
-    };
-    let intent = events(said).filter_map(|event| match event {
-        Event::UserMessage { content } => Some(texts(&content)),
-        _ => None,
-    });
-    let calls = events(called).filter_map(|event| match event {
-        Event::AgentToolUse { name, input, .. } | Event::AgentCustomToolUse { name, input } => Some((name, input)),
-        _ => None,
-    });
-    Ok(Seen { intent: intent.collect(), calls: calls.collect::<Vec<(String, Map<String, Value>)>>() })
-}
-
-fn texts(content: &[Content]) -> String {
-    let texts: Vec<_> = content
-        .iter()
-        .filter_map(|content| match content {
-            Content::Text { text } => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    texts.join("\n")
 }
 
 fn effort(effort: wire::agent::Effort) -> Effort {

@@ -27,8 +27,13 @@ fn raw(json: &str) -> Box<RawValue> {
 
 /// The two texts of the request's one message.
 fn shown(messages: &[Arc<Message>], budget: Option<usize>) -> (String, String) {
-    let view = request_view(messages, budget);
-    let [only] = &view[..] else { panic!("{view:?}") };
+    halved(messages, budget, 0)
+}
+
+/// The same of a request that was too long so many times.
+fn halved(messages: &[Arc<Message>], budget: Option<usize>, halvings: u32) -> (String, String) {
+    let view = request_view(messages, budget, halvings);
+    let [only] = &view.messages[..] else { panic!("{view:?}") };
     match (only.role, &only.content[..]) {
         (Role::User, [Block::Text(conversation), Block::Text(instruction)]) => {
             (conversation.clone(), instruction.clone())
@@ -160,6 +165,33 @@ fn the_newest_exchange_is_shortened_before_it_is_left_out() {
     assert!(conversation.len() < 30_000 && conversation.contains("The request."), "{}", conversation.len());
     assert!(!conversation.contains("messages left out"), "{conversation}");
     assert_eq!(between(&conversation, "[result of ", "]"), ids);
+}
+
+#[test]
+fn a_request_that_was_too_long_is_halved_until_there_is_nothing_to_halve() {
+    let messages = long(400);
+    let length = |halvings| halved(&messages, Some(1_000_000), halvings).0.len();
+    let whole = length(0);
+    assert!(whole > 150_000, "{whole}");
+    let mut halvings = 0;
+    while !request_view(&messages, Some(1_000_000), halvings).is_least {
+        halvings += 1;
+        let (half, most) = (length(halvings), (whole >> halvings).max(LEAST_ROOM) + 64);
+        assert!(half <= most && half > most / 2, "{half} of {most}");
+    }
+    assert!((4..8).contains(&halvings), "{halvings}");
+    for more in [halvings + 1, 64, u32::MAX] {
+        assert_eq!(length(more), length(halvings), "{more}");
+    }
+    assert!(halved(&messages, Some(1_000_000), halvings).0.contains("The very first request."));
+}
+
+#[test]
+fn where_nobody_knows_how_much_room_there_is_the_conversation_itself_is_halved() {
+    let messages = long(400);
+    let (whole, half) = (shown(&messages, None).0.len(), halved(&messages, None, 1).0.len());
+    assert!(half <= whole / 2 + 64 && half > whole / 3, "{half} of {whole}");
+    assert!(request_view(&long(3), None, 0).is_least, "there is nothing to halve");
 }
 
 #[test]

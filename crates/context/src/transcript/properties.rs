@@ -10,7 +10,7 @@ use session::{Entry, Note, Row};
 use wire::event::Event;
 
 use super::CLEARED;
-use crate::testing::{bash, compacted, instruction, note, result, says, transcript, user};
+use crate::testing::{bash, compacted_but, instruction, note, result, says, transcript, user};
 
 /// What happens next, if it can happen then.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ enum Line {
     Returns { call: usize },
     LosesHand,
     Clears { back: u64 },
-    Compacts,
+    Compacts { keeps: bool },
 }
 
 fn script() -> impl Strategy<Value = Vec<Line>> {
@@ -32,7 +32,7 @@ fn script() -> impl Strategy<Value = Vec<Line>> {
         8 => (0..4_usize).prop_map(|call| Line::Returns { call }),
         1 => Just(Line::LosesHand),
         2 => (0..12_u64).prop_map(|back| Line::Clears { back }),
-        1 => Just(Line::Compacts),
+        2 => any::<bool>().prop_map(|keeps| Line::Compacts { keeps }),
     ];
     vec(line, 1..80)
 }
@@ -44,6 +44,12 @@ struct Log {
     open: Vec<u64>,
     /// Whether there is something to answer.
     heard: bool,
+    /// Where the newest answer begins, if it came after the last compaction.
+    answer: Option<u64>,
+    /// The system messages, with their positions.
+    instructed: Vec<(u64, String)>,
+    /// Where the model's view begins.
+    view_from: u64,
 }
 
 impl Log {
@@ -70,7 +76,11 @@ impl Log {
                 self.rows.push(user(at, &format!("said {at}")));
                 self.heard = true;
             }
-            Line::Instructs => self.rows.push(instruction(at, &format!("instructed {at}"))),
+            Line::Instructs => {
+                let text = format!("instructed {at}");
+                self.rows.push(instruction(at, &text));
+                self.instructed.push((at, text));
+            }
             Line::Answers { speaks, calls } if is_due => self.answer(*speaks || *calls == 0, *calls),
             Line::Returns { call } if !self.open.is_empty() => {
                 let of = self.open.remove(call % self.open.len());
@@ -81,12 +91,26 @@ impl Log {
             Line::Clears { back } => {
                 self.rows.push(note(at, Note::Cleared { before: at.saturating_sub(*back) }));
             }
-            Line::Compacts if is_due => self.rows.push(compacted(at, &format!("summed up {at}"))),
-            Line::Answers { .. } | Line::Returns { .. } | Line::Compacts => {}
+            Line::Compacts { keeps } if is_due => {
+                let kept = self.answer.take().filter(|_| *keeps);
+                self.compact(kept);
+            }
+            Line::Answers { .. } | Line::Returns { .. } | Line::Compacts { .. } => {}
         }
     }
 
+    /// Keeps what came since the answer that begins there, and its calls.
+    fn compact(&mut self, kept: Option<u64>) {
+        let at = self.at();
+        let before = kept.unwrap_or(at);
+        let system = self.instructed.iter().filter(|(at, _)| *at < before).map(|(_, text)| text.clone());
+        let system: Vec<_> = system.collect();
+        self.rows.push(compacted_but(at, &format!("summed up {at}"), &system, kept.is_some()));
+        self.view_from = before;
+    }
+
     fn answer(&mut self, speaks: bool, calls: usize) {
+        self.answer = Some(self.at());
         if speaks {
             self.rows.push(says(self.at(), "so"));
         }
@@ -98,14 +122,10 @@ impl Log {
         self.heard = false;
     }
 
-    /// The rows since the last compaction, with it.
+    /// The rows since the last compaction, with it and with what it has kept.
     fn recent(&self) -> &[Row] {
-        let is_compaction = |row: &Row| match &row.entry {
-            Entry::Event { event, .. } => matches!(**event, Event::AgentThreadContextCompacted {}),
-            _ => false,
-        };
-        let from = self.rows.iter().rposition(is_compaction).unwrap_or(0);
-        &self.rows[from..]
+        let first = self.rows.partition_point(|row| row.position < self.view_from);
+        &self.rows[first..]
     }
 }
 
@@ -162,6 +182,16 @@ fn results(messages: &[Arc<Message>]) -> (Vec<String>, usize) {
     (whole, cleared.len())
 }
 
+/// The texts of the system messages, in order.
+fn instructions(messages: &[Arc<Message>]) -> Vec<String> {
+    let system = messages.iter().filter(|message| message.role == Role::System);
+    let texts = system.flat_map(|message| &message.content).filter_map(|block| match block {
+        Block::Text(text) => Some(text.clone()),
+        _ => None,
+    });
+    texts.collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -174,6 +204,27 @@ proptest! {
     #[test]
     fn providers_take_what_is_shown(lines in script()) {
         check(&transcript(&Log::of(&lines).rows).messages());
+    }
+
+    #[test]
+    fn system_messages_hold_for_ever(lines in script()) {
+        let log = Log::of(&lines);
+        let instructed: Vec<_> = log.instructed.iter().map(|(_, text)| text.clone()).collect();
+        assert_eq!(instructions(&transcript(&log.rows).messages()), instructed);
+    }
+
+    #[test]
+    fn a_compaction_that_keeps_parts_the_conversation_in_two(lines in script()) {
+        let mut log = Log::of(&lines);
+        let before = transcript(&log.rows);
+        if let Some(answer) = log.answer {
+            log.compact(Some(answer));
+            let after = transcript(&log.rows).messages();
+            check(&after);
+            let (gone, whole) = (before.answered(), before.messages());
+            assert!(gone.iter().zip(&whole).all(|(one, other)| Arc::ptr_eq(one, other)), "what goes is the beginning");
+            assert_eq!(results(&after), results(&whole[gone.len()..]), "no result of the rest is lost");
+        }
     }
 
     #[test]

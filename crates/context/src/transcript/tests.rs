@@ -1,5 +1,7 @@
 use super::*;
-use crate::testing::{bash, compacted, error, event, instruction, line, note, result, says, told, transcript, user};
+use crate::testing::{
+    bash, compacted, compacted_but, error, event, instruction, line, note, result, says, told, transcript, user,
+};
 
 #[test]
 fn results_stand_before_what_the_user_said_meanwhile() {
@@ -94,6 +96,64 @@ fn a_summary_takes_the_place_of_everything_before_it() {
     assert!(shown[0].contains("<summary>\nThey want a list.\n</summary>") && shown[0].ends_with(", on"), "{shown:?}");
     assert!(!shown[0].contains("go,") && !shown[0].contains("result"), "{shown:?}");
     assert_eq!(shown[1], "Assistant: ok");
+}
+
+/// What is shown, without the words around the summary.
+fn told_briefly(rows: &[Row]) -> Vec<String> {
+    let frame = compaction::frame("A summary.");
+    told(rows).into_iter().map(|line| line.replace(&frame, "A summary.")).collect()
+}
+
+#[test]
+fn system_messages_stand_behind_the_summary_that_they_outlast() {
+    let brief = ["be brief".to_owned(), "in French".to_owned()];
+    let rows = [user(1, "go"), says(2, "ok"), compacted_but(3, "A summary.", &brief, false), user(4, "on")];
+    assert_eq!(told_briefly(&rows), ["User: A summary., on", "System: be brief, in French"]);
+}
+
+#[test]
+fn what_was_not_answered_is_kept_behind_the_summary() {
+    let brief = ["be brief".to_owned()];
+    let before = [user(1, "go"), instruction(2, "be brief"), says(3, "ok"), user(4, "on"), instruction(5, "in French")];
+    let kept = compacted_but(6, "A summary.", &brief, true);
+    let rows = [&before[..], &[kept, user(7, "well?")]].concat();
+    assert_eq!(told_briefly(&rows), ["User: A summary., on, well?", "System: be brief, in French"]);
+    let gone = transcript(&before).answered();
+    assert_eq!(
+        gone.iter().map(|message| line(message)).collect::<Vec<_>>(),
+        ["User: go", "System: be brief", "Assistant: ok"]
+    );
+}
+
+#[test]
+fn calls_are_kept_with_their_results_and_those_can_still_be_cleared() {
+    let before = [
+        user(1, "go"),
+        bash(2, "a"),
+        result(3, 2, "of a"),
+        says(4, "I look."),
+        bash(5, "b"),
+        bash(6, "c"),
+        result(7, 6, "of c"),
+        result(8, 5, "of b"),
+        user(9, "hurry"),
+    ];
+    let mut rows = [&before[..], &[compacted_but(10, "A summary.", &["be brief".to_owned()], true)]].concat();
+    let shown =
+        ["User: A summary.", "System: be brief", "Assistant: I look., use b, use c", "User: result c, result b, hurry"];
+    assert_eq!(told_briefly(&rows), shown);
+    assert_eq!(told_briefly(&rows[3..]), shown, "the rows of the newest answer are enough");
+    assert_eq!(transcript(&before).answered().len(), 3);
+    rows.push(note(11, Note::Cleared { before: 8 }));
+    let gone = (CLEARED.to_owned(), false);
+    assert_eq!(results(&transcript(&rows)), [gone, ("of b".to_owned(), false)]);
+}
+
+#[test]
+fn what_was_kept_goes_with_the_next_summary() {
+    let kept = compacted_but(3, "A summary.", &[], true);
+    let rows = [says(1, "ok"), user(2, "on"), kept, compacted(4, "A summary."), user(5, "well?")];
+    assert_eq!(told_briefly(&rows), ["User: A summary., well?"]);
 }
 
 #[test]

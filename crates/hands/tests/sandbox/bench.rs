@@ -7,8 +7,7 @@ use std::{
 };
 
 use hands::{
-    Kept,
-    Content, Execute, Found, Hand, Limits, Outcome, Sandbox, Spec,
+    Content, Execute, Found, Hand, Kept, Limits, Outcome, Sandbox, Spec,
     namespace::{Namespace, Options},
 };
 use serde_json::json;

@@ -151,9 +151,13 @@ fn marked(raw: &RawValue) -> Option<Box<RawValue>> {
     RawValue::from_string(format!(r#"{open},"cache_control":{{"type":"ephemeral"}}}}"#)).ok()
 }
 
-/// `None` for a message of which nothing is left: the API refuses empty ones, and joins the neighbours itself.
+/// `None` for a message of which nothing is left: the API refuses empty ones, and joins the neighbours itself. A user's
+/// is there all the same: without it, there may be nothing to answer.
 fn message(message: &crate::Message) -> Option<Message<'_>> {
-    let content: Vec<Part<'_>> = message.content.iter().filter_map(part).collect();
+    let mut content: Vec<Part<'_>> = message.content.iter().filter_map(part).collect();
+    if content.is_empty() && message.role == Role::User {
+        content.extend(text("(an empty message)"));
+    }
     (!content.is_empty()).then_some(Message { role: message.role, content })
 }
 

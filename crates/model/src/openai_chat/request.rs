@@ -95,6 +95,10 @@ fn user(content: &[Block], messages: &mut Vec<Value>) {
             Block::Text(_) | Block::ToolUse(_) | Block::Opaque { .. } => {}
         }
     }
+    if parts.is_empty() && !content.iter().any(|block| matches!(block, Block::ToolResult { .. })) {
+        // Without it, there may be nothing to answer.
+        parts.push(text_part("(an empty message)"));
+    }
     if !parts.is_empty() {
         messages.push(json!({"role": "user", "content": plain(parts)}));
     }

@@ -114,6 +114,10 @@ fn user(content: &[Block], input: &mut Vec<Item<'_>>) {
             Block::Text(_) | Block::ToolUse(_) | Block::Opaque { .. } => {}
         }
     }
+    if parts.is_empty() && !content.iter().any(|block| matches!(block, Block::ToolResult { .. })) {
+        // Without it, there may be nothing to answer.
+        parts.push(text_part("(an empty message)"));
+    }
     if !parts.is_empty() {
         input.push(Item::Made(json!({"type": "message", "role": "user", "content": parts})));
     }

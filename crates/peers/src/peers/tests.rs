@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hands::{BoxedStream, Hand, Lost, ProvisionError, Spec};
+use hands::{BoxedStream, Hand, Kept, Lost, ProvisionError, Spec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::task::JoinSet;
 use wire::{EventId, ThreadId};
@@ -47,11 +47,11 @@ impl Sandbox for Echoes {
         Ok(Box::new(ours))
     }
 
-    async fn destroy(&self, _: &str) -> io::Result<()> {
+    async fn destroy(&self, _: &str, _: Option<&str>) -> io::Result<()> {
         Ok(())
     }
 
-    async fn names(&self) -> Vec<String> {
+    async fn kept(&self) -> Vec<Kept> {
         Vec::new()
     }
 }

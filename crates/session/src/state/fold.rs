@@ -27,10 +27,13 @@ impl State {
                     }
                 }
             }
-            Entry::Processed { of, .. } => {
+            Entry::Processed { of, event } => {
                 if let Some(thread) = self.threads.get_mut(&row.thread) {
                     thread.inputs.retain(|waiting| waiting.position != *of);
                     thread.interrupts.retain(|waiting| waiting.position != *of);
+                    if let Event::SystemMessage { .. } = **event {
+                        thread.instructions.hold(row.position, event.clone());
+                    }
                 }
             }
             Entry::Note(note) => self.fold_note(row, note),
@@ -100,6 +103,10 @@ impl Thread {
                 // The provider did answer, if only that this is too much: asking again at once is no retry.
                 self.attempts = 0;
             }
+            Note::Halved => {
+                self.halvings += 1;
+                self.attempts = 0;
+            }
             Note::Cleared { before } => {
                 self.results.retain(|position| position >= before);
                 self.context_tokens = 0;
@@ -110,7 +117,7 @@ impl Thread {
 
     fn fold_event(&mut self, row: &Row, event: &Event, hidden: Option<&Hidden>) {
         match event {
-            Event::ThreadStatusRunning { .. } => self.run(),
+            Event::ThreadStatusRunning { .. } => self.run(row.position),
             Event::ThreadStatusIdle { stop_reason, .. } => {
                 self.status = Status::Idle;
                 match stop_reason {
@@ -121,15 +128,13 @@ impl Thread {
             }
             Event::ThreadStatusRescheduled { .. } => self.status = Status::Rescheduling,
             Event::ThreadStatusTerminated { .. } => self.status = Status::Terminated,
-            Event::SpanModelRequestStart {} => self.phase = Phase::Asking(row.id),
-            Event::SpanModelRequestEnd { is_error, .. } => self.end_request(row, *is_error, hidden),
-            Event::AgentThreadContextCompacted {} => {
-                self.view_from = row.position;
-                self.results.clear();
-                self.context_tokens = 0;
-                self.compactions += 1;
+            Event::SpanModelRequestStart {} => {
+                self.asked_at = row.position;
+                self.phase = Phase::Asking(row.id);
             }
-            Event::AgentThinking {} | Event::AgentMessage { .. } => self.compactions = 0,
+            Event::SpanModelRequestEnd { is_error, .. } => self.end_request(row, *is_error, hidden),
+            Event::AgentThreadContextCompacted {} => self.compact(row.position, hidden),
+            Event::AgentThinking {} | Event::AgentMessage { .. } => self.speak(),
             Event::AgentToolUse { name, input, evaluated_permission, .. } => {
                 let state = match (refusal(hidden), evaluated_permission) {
                     (Some(refusal), _) => CallState::Refused(refusal),
@@ -170,14 +175,16 @@ impl Thread {
         }
     }
 
-    fn run(&mut self) {
+    fn run(&mut self, position: u64) {
         self.status = Status::Running;
         match self.phase {
             Phase::Resting => {
                 self.phase = Phase::Due;
+                self.begun_at = position;
                 self.rounds = 0;
                 self.attempts = 0;
                 self.compactions = 0;
+                self.halvings = 0;
             }
             // The turn goes on where it stopped.
             Phase::Backing(_) | Phase::Paused => self.phase = Phase::Due,
@@ -197,15 +204,47 @@ impl Thread {
             return;
         }
         self.rounds += u32::from(!self.calls.is_empty());
-        self.seen_to = row.position;
+        // An answer without a word answers nothing.
+        if self.seen_from == self.asked_at {
+            self.seen_to = row.position;
+        }
         if let Some(Hidden::Request { tokens, .. }) = hidden {
             self.context_tokens = tokens.held();
         }
         self.phase = Phase::Acting;
     }
 
-    fn call(&mut self, call: Call) {
+    fn compact(&mut self, position: u64, hidden: Option<&Hidden>) {
+        let (holds, keeps) = match hidden {
+            Some(Hidden::Compacted { system, keeps, .. }) => (!system.is_empty(), *keeps),
+            _ => (false, false),
+        };
+        if keeps {
+            let seen_to = self.seen_to;
+            self.results.retain(|result| *result > seen_to);
+            self.view_from = self.seen_from;
+        } else {
+            self.results.clear();
+            self.view_from = position;
+        }
+        if !keeps && !holds {
+            // Whatever there was is left to the summary's words.
+            self.instructions.forget();
+        }
+        self.compacted_at = position;
+        self.context_tokens = 0;
+        self.compactions += 1;
+        self.halvings = 0;
+    }
+
+    /// The model has something to say.
+    fn speak(&mut self) {
+        self.seen_from = self.asked_at;
         self.compactions = 0;
+    }
+
+    fn call(&mut self, call: Call) {
+        self.speak();
         self.calls.push(call);
     }
 }

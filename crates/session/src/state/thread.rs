@@ -9,6 +9,8 @@ use wire::event::{Event, StopDetails, StopReason};
 use wire::session::Status;
 use wire::{EventId, Timestamp};
 
+use super::Instructions;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Thread {
     pub agent_name: String,
@@ -17,6 +19,8 @@ pub struct Thread {
     /// Messages that no request has carried yet, oldest first.
     pub inputs: VecDeque<Waiting>,
     pub interrupts: VecDeque<Waiting>,
+    /// The position at which the turn began. What waits from before it is what it began with.
+    pub begun_at: u64,
     /// The calls of the last answer, in its order. Empty once all are settled.
     pub calls: Vec<Call>,
     /// Answers with tool calls since the turn began.
@@ -28,10 +32,22 @@ pub struct Thread {
     pub context_tokens: u64,
     /// Compactions in this turn since the model last said anything.
     pub compactions: u32,
-    /// The position of the last compaction, from which on the model is shown the log; zero if there was none.
+    /// How often the provider has refused a request for a summary for its length, since the last summary or since the
+    /// turn began. Each such request is half as long as the one before.
+    pub halvings: u32,
+    /// The position from which on the model is shown the log: of the last compaction, or of the request whose answer it
+    /// has kept; zero if there was none.
     pub view_from: u64,
-    /// The position of the last answer's end: tool results after it are new to the model.
+    /// The position of the last compaction; zero if there was none.
+    pub compacted_at: u64,
+    /// The position at which the last request began.
+    pub asked_at: u64,
+    /// The position at which the last request began that the model had a word to say to.
+    pub seen_from: u64,
+    /// The position at which that request ended: messages and tool results after it are not answered yet.
     pub seen_to: u64,
+    /// The system messages that the brain has taken up.
+    pub instructions: Instructions,
     /// The positions of the tool results that the model is shown, oldest first.
     pub results: VecDeque<u64>,
 }
@@ -99,13 +115,19 @@ impl Thread {
             phase: Phase::Resting,
             inputs: VecDeque::new(),
             interrupts: VecDeque::new(),
+            begun_at: 0,
             calls: Vec::new(),
             rounds: 0,
             attempts: 0,
             context_tokens: 0,
             compactions: 0,
+            halvings: 0,
             view_from: 0,
+            compacted_at: 0,
+            asked_at: 0,
+            seen_from: 0,
             seen_to: 0,
+            instructions: Instructions::default(),
             results: VecDeque::new(),
         }
     }
@@ -118,6 +140,13 @@ impl Thread {
     /// Whether anything is queued that the model is to answer. A system message is not: it waits for the next turn.
     pub fn has_message(&self) -> bool {
         self.inputs.iter().any(|waiting| !matches!(*waiting.event, Event::SystemMessage { .. }))
+    }
+
+    /// Whether a compaction now leaves what the model has not answered as it is: the calls of its newest answer with
+    /// their results, and whatever came since. If the model has said nothing since the last compaction, it was left all
+    /// that already, and in vain.
+    pub fn keeps(&self) -> bool {
+        self.seen_to > self.compacted_at
     }
 
     /// The span of the request that is under way.

@@ -61,14 +61,19 @@ fn compact(writer: &mut Writer<'_>, thread: ThreadId, limits: Limits, actions: &
     actions.push(Action::Compact { thread });
 }
 
-/// The position below which tool results are to be forgotten, if it is time and there are any. Never those that the
-/// model has not seen yet.
+/// The fewest tool results that are forgotten at once, however few are kept.
+const LEAST_FORGOTTEN: usize = 2;
+
+/// The position below which tool results are to be forgotten, if it is time and they are many enough. Never those that
+/// the model has not answered yet.
 fn forgotten(thread: &Thread, window: Window, head: u64) -> Option<u64> {
     let is_time = window.clear_at.is_some_and(|clear_at| thread.context_tokens >= clear_at);
     let surplus = thread.results.len().checked_sub(window.keep_results).filter(|_| is_time)?;
     let kept = thread.results.get(surplus).copied().unwrap_or(head + 1);
     let before = kept.min(thread.seen_to + 1);
-    thread.results.front().is_some_and(|oldest| *oldest < before).then_some(before)
+    // Each time, the provider finds nothing in its cache of what follows the first of them: so seldom, and then many.
+    let going = thread.results.iter().take_while(|position| **position < before).count();
+    (going >= window.keep_results.max(LEAST_FORGOTTEN)).then_some(before)
 }
 
 /// A request that was under way when its brain died is lost: the span ends, and clients see that it is tried again.

@@ -3,7 +3,7 @@
 use wire::ThreadId;
 use wire::event::{Event, Failure, FailureKind, RetryStatus, StopReason};
 
-use super::{Failed, Limits, phase};
+use super::{Failed, Limits, Spent, phase};
 use crate::row::Note;
 use crate::state::Phase;
 use crate::writer::Writer;
@@ -14,15 +14,17 @@ pub(super) fn failed(writer: &mut Writer<'_>, thread: ThreadId, failure: Failed,
         Some(Phase::Compacting(span)) => (span, true),
         _ => return,
     };
+    if let Some(Spent { model, tokens, cost }) = failure.spent {
+        writer.note(thread, Note::Spent { model, tokens, cost });
+    }
     writer.unanswered(thread, span);
-    if failure.too_long && !compacts {
-        // No failure yet: the next request sums the conversation up, if that can still help.
-        writer.note(thread, Note::Overflowed);
+    if failure.too_long {
+        // No failure yet: the next request sums the conversation up, or less of it.
+        writer.note(thread, if compacts { Note::Halved } else { Note::Overflowed });
         return;
     }
     let attempts = writer.state.threads.get(&thread).map_or(0, |thread| thread.attempts);
-    // What is too long to be summed up is as long the next time.
-    let retry_at = failure.retry_at.filter(|_| attempts < limits.attempts && !failure.too_long);
+    let retry_at = failure.retry_at.filter(|_| attempts < limits.attempts);
     let retry_status = if retry_at.is_some() { RetryStatus::Retrying } else { RetryStatus::Exhausted };
     let error = Failure { r#type: failure.kind, message: failure.message, retry_status };
     writer.event(thread, Event::SessionError { error });

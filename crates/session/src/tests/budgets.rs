@@ -226,12 +226,13 @@ fn a_budget_may_be_lowered_to_what_is_not_used_up() {
 #[test]
 fn a_budget_that_is_not_above_what_was_used_is_refused() {
     for mut play in [paused(), spent()] {
-        // The present one is no change, and asks for nothing.
-        play.allots(Some(2)).unwrap();
+        // The present one among them: it is what the session is stopped by.
+        for cents in [2, 1] {
+            let refusal = play.allots(Some(cents)).unwrap_err();
+            assert_eq!(refusal.message, "budget.max_list_cost must be greater than the session's consumed list cost");
+            assert_eq!(reason(refusal), (String::new(), Some("budget_not_raised")));
+        }
         play.wrote(&[]);
-        let refusal = play.allots(Some(1)).unwrap_err();
-        assert_eq!(refusal.message, "budget.max_list_cost must be greater than the session's consumed list cost");
-        assert_eq!(reason(refusal), (String::new(), Some("budget_not_raised")));
     }
     let mut play = Play::budgeted(100);
     play.cost = Some(Cost(20_000_000_001));
@@ -276,6 +277,10 @@ fn a_model_that_has_no_price_is_not_asked() {
     play.skips().hears().wrote(&PAUSED).does(&[]).rests();
     play.tries(vec![message("hello?")]).unwrap_err();
     play.interrupts().wrote(&[]);
+    for cents in [100, 1_000] {
+        let refusal = play.allots(Some(cents)).unwrap_err();
+        assert_eq!(reason(refusal), ("budget".to_owned(), Some("model_not_budgetable")), "{cents}");
+    }
     play.allots(None).unwrap();
     play.wrote(&RESUMED);
     play.hears().wrote(&["user.message processed", "span.model_request_start"]).does(&["ask"]);

@@ -1,12 +1,11 @@
-//! Conversations that outgrow the model's window: summed up, or with old tool results forgotten. A request holds 21
-//! tokens unless it says otherwise.
+//! Conversations that outgrow the model's window are summed up. A request holds 21 tokens unless it says otherwise.
 
 use super::play::{LIMITS, Play, TOKENS};
 use super::words::{asks, bash, custom, message, text, thought};
-use crate::{Cost, Entry, Hidden, Limits, Note, Phase, Said, Tokens, Window};
+use crate::{Cost, Entry, Hidden, Limits, Phase, Said, Spent, Tokens, Window};
 
 const WINDOW: Window = Window { compact_at: 100, clear_at: None, keep_results: 1 };
-const NARROW: Limits = Limits { window: Some(WINDOW), ..LIMITS };
+pub(super) const NARROW: Limits = Limits { window: Some(WINDOW), ..LIMITS };
 
 /// A session whose first message the model has just been asked about. That much counts as told.
 fn asking(limits: Limits) -> Play {
@@ -16,7 +15,7 @@ fn asking(limits: Limits) -> Play {
 }
 
 /// The next requests hold this much.
-fn holds(play: &mut Play, held: u64) -> &mut Play {
+pub(super) fn holds(play: &mut Play, held: u64) -> &mut Play {
     play.tokens = Tokens { input: held - 1, output: 1, ..Tokens::default() };
     play
 }
@@ -29,7 +28,17 @@ fn compacting() -> Play {
     play
 }
 
-fn position(play: &Play, kind: &str) -> u64 {
+/// A session that has its conversation summed up before the first request of its second turn. That much counts as told.
+fn beginning() -> Play {
+    let mut play = asking(NARROW);
+    holds(&mut play, 100).answers([text("hello")]).rests();
+    play.says("again").hears().does(&["compact"]).skips();
+    play.tokens = TOKENS;
+    play
+}
+
+/// Of the last row of this kind.
+pub(super) fn position(play: &Play, kind: &str) -> u64 {
     play.log.iter().rev().find(|row| row.store().kind == kind).unwrap().position
 }
 
@@ -49,9 +58,7 @@ fn a_conversation_that_fills_the_window_is_summed_up_before_the_next_request() {
         "span.model_request_start",
     ]);
     let thread = play.thread();
-    assert_eq!(thread.view_from, position(&play, "agent.thread_context_compacted"));
     assert_eq!((thread.context_tokens, thread.compactions, thread.rounds), (0, 1, 1));
-    assert!(thread.results.is_empty(), "what was summed up is shown no more");
     play.tokens = TOKENS;
     play.answers([text("there it is")]).rests();
     assert_eq!((play.thread().context_tokens, play.thread().compactions), (21, 0));
@@ -78,7 +85,7 @@ fn the_summary_is_kept_from_clients() {
     play.compacts();
     let row = play.log.iter().find(|row| row.store().kind == "agent.thread_context_compacted").unwrap();
     assert_eq!(&*row.store().body, r#"{"type":"agent.thread_context_compacted"}"#);
-    let Entry::Event { hidden: Some(Hidden::Compacted { summary }), .. } = &row.entry else { panic!("{row:?}") };
+    let Entry::Event { hidden: Some(Hidden::Compacted { summary, .. }), .. } = &row.entry else { panic!("{row:?}") };
     assert_eq!(summary, "what was said so far");
 }
 
@@ -198,17 +205,68 @@ fn a_summary_that_fails_is_asked_for_again() {
 
 #[test]
 fn a_summary_that_cannot_be_had_ends_the_turn() {
-    let ways: [fn(&mut Play) -> &mut Play; 2] = [Play::fails_for_good, Play::overflows];
-    for fail in ways {
-        let mut play = compacting();
-        fail(&mut play).does(&[]).rests().wrote(&[
+    compacting().fails_for_good().does(&[]).rests().wrote(&[
+        "span.model_request_end error",
+        "session.error exhausted",
+        "session.thread_status_idle retries_exhausted",
+        "session.usage",
+        "session.status_idle retries_exhausted",
+    ]);
+}
+
+#[test]
+fn a_request_for_a_summary_that_is_too_long_is_made_again_with_half_of_it() {
+    let mut play = compacting();
+    for halvings in 1..4 {
+        play.overflows().does(&["compact"]).wrote(&[
             "span.model_request_end error",
-            "session.error exhausted",
-            "session.thread_status_idle retries_exhausted",
-            "session.usage",
-            "session.status_idle retries_exhausted",
+            "context.halved",
+            "span.model_request_start",
+            "context.compacting",
         ]);
+        assert_eq!((play.thread().halvings, play.thread().attempts), (halvings, 0), "it is no failure");
     }
+    play.dies().hears().does(&["compact"]);
+    assert_eq!(play.thread().halvings, 3, "another brain goes on from there");
+    play.compacts().does(&["ask"]);
+    assert_eq!((play.thread().halvings, play.thread().compactions), (0, 1));
+}
+
+#[test]
+fn the_next_turn_tries_to_have_all_of_it_summed_up_again() {
+    let mut play = compacting();
+    play.overflows().fails_for_good().rests();
+    assert_eq!(play.thread().halvings, 1);
+    play.says("again").hears().does(&["compact"]);
+    assert_eq!(play.thread().halvings, 0);
+}
+
+#[test]
+fn what_a_summary_has_used_is_paid_for_though_there_is_none() {
+    let mut play = compacting();
+    let before = play.state.totals;
+    play.spent = vec![Spent { model: "model-1".into(), tokens: TOKENS, cost: Cost::of_cents(2) }];
+    play.fails().does(&["wait"]).wrote(&[
+        "model.spent",
+        "span.model_request_end error",
+        "session.error retrying",
+        "session.status_rescheduled",
+        "session.thread_status_rescheduled",
+        "model.retry_at",
+    ]);
+    let after = play.state.totals;
+    assert_eq!((after.requests, after.tokens.input), (before.requests + 1, before.tokens.input + 10));
+    assert_eq!(after.cost, Cost(before.cost.0 + 20_000_000_000));
+}
+
+#[test]
+fn summaries_that_fail_use_the_budget_up() {
+    let mut play = Play::created(Cost::of_cents(4), vec![message("hi")], NARROW);
+    play.hears();
+    holds(&mut play, 100).answers([bash("a")]).tool_ends("a").does(&["compact"]);
+    play.spent = vec![Spent { model: "model-1".into(), tokens: TOKENS, cost: Cost::of_cents(2) }];
+    play.fails().retries().does(&[]).rests();
+    assert_eq!(play.thread().phase, Phase::Paused);
 }
 
 #[test]
@@ -253,6 +311,44 @@ fn an_interrupt_of_the_summing_up_starts_what_is_queued() {
 }
 
 #[test]
+fn an_interrupt_of_the_summing_up_ends_the_turn_that_it_was_for() {
+    let mut play = beginning();
+    play.says("rather this").interrupts().hears().does(&["abort", "compact"]).wrote(&[
+        "user.message waits",
+        "user.interrupt waits",
+        "span.model_request_end error",
+        "user.message processed",
+        "user.interrupt processed",
+        "session.thread_status_idle end_turn",
+        "session.usage",
+        "session.status_idle end_turn",
+        "session.status_running",
+        "session.thread_status_running",
+        "span.model_request_start",
+        "context.compacting",
+    ]);
+    assert_eq!(play.thread().inputs.len(), 1, "what came while it was under way is the next turn's");
+
+    let mut play = beginning();
+    play.interrupts().hears().does(&["abort"]).rests();
+    assert!(play.thread().inputs.is_empty());
+}
+
+#[test]
+fn an_interrupt_while_a_summary_is_waited_for_ends_the_turn_that_it_was_for() {
+    let mut play = beginning();
+    play.fails().does(&["wait"]).skips();
+    play.interrupts().hears().does(&["abort"]).rests().wrote(&[
+        "user.interrupt waits",
+        "user.message processed",
+        "user.interrupt processed",
+        "session.thread_status_idle end_turn",
+        "session.usage",
+        "session.status_idle end_turn",
+    ]);
+}
+
+#[test]
 fn a_summary_that_nobody_asked_for_changes_nothing() {
     let mut play = asking(NARROW);
     play.compacts().wrote(&[]).does(&[]);
@@ -284,94 +380,4 @@ fn a_session_at_its_cap_is_not_summed_up() {
 fn a_full_conversation_without_a_window_is_left_to_the_provider() {
     let mut play = Play::asking();
     holds(&mut play, 1_000_000_000).answers([bash("a")]).tool_ends("a").does(&["ask"]);
-}
-
-// === Tool results ===
-
-/// A session whose calls `a` and `b` have results, and whose model has seen them and calls `c`. It holds 60 tokens.
-fn calling(clear_at: u64, keep_results: usize) -> Play {
-    let window = Window { compact_at: 100, clear_at: Some(clear_at), keep_results };
-    let mut play = asking(Limits { rounds: 9, window: Some(window), ..LIMITS });
-    play.answers([bash("a"), bash("b")]).tool_ends("a").tool_ends("b").does(&["ask"]);
-    holds(&mut play, 60).answers([bash("c")]).skips();
-    play
-}
-
-fn forgotten(play: &Play) -> Option<u64> {
-    play.log.iter().rev().find_map(|row| match row.entry {
-        Entry::Note(Note::Cleared { before }) => Some(before),
-        _ => None,
-    })
-}
-
-#[test]
-fn old_tool_results_are_forgotten_before_the_next_request() {
-    let mut play = calling(60, 2);
-    let results: Vec<u64> = play.thread().results.iter().copied().collect();
-    play.tool_ends("c").does(&["ask"]).wrote(&["agent.tool_result c", "context.cleared", "span.model_request_start"]);
-    assert_eq!(forgotten(&play), Some(results[1]), "all before the one that is kept");
-    assert_eq!(play.thread().results, [results[1], position(&play, "agent.tool_result")]);
-    assert_eq!(play.thread().context_tokens, 0, "how much is left is not known before the next answer");
-}
-
-#[test]
-fn tool_results_are_kept_while_there_is_room_or_they_are_few() {
-    for (clear_at, keep_results) in [(61, 0), (60, 3), (60, 4)] {
-        let mut play = calling(clear_at, keep_results);
-        play.tool_ends("c").does(&["ask"]).wrote(&["agent.tool_result c", "span.model_request_start"]);
-        assert_eq!((play.thread().results.len(), forgotten(&play)), (3, None));
-    }
-}
-
-#[test]
-fn a_result_that_the_model_has_not_seen_is_never_forgotten() {
-    for keep_results in [0, 1] {
-        let mut play = calling(60, keep_results);
-        play.tool_ends("c").does(&["ask"]).skips();
-        assert_eq!(play.thread().results, [position(&play, "agent.tool_result")]);
-    }
-    let mut play = calling(60, 1);
-    play.tool_ends("c").answers([bash("d"), bash("e"), bash("f")]).tool_ends("d").tool_ends("e").skips();
-    play.tool_ends("f").does(&["ask"]).wrote(&["agent.tool_result f", "context.cleared", "span.model_request_start"]);
-    assert_eq!(play.thread().results.len(), 3, "d, e and f are new");
-}
-
-#[test]
-fn what_is_forgotten_once_is_not_forgotten_again() {
-    let mut play = calling(60, 1);
-    play.tool_ends("c").does(&["ask"]).skips();
-    play.fails().retries().does(&["ask"]).wrote(&[
-        "span.model_request_end error",
-        "session.error retrying",
-        "session.status_rescheduled",
-        "session.thread_status_rescheduled",
-        "model.retry_at",
-        "session.status_running",
-        "session.thread_status_running",
-        "span.model_request_start",
-    ]);
-}
-
-#[test]
-fn results_of_custom_tools_are_forgotten_too() {
-    let window = Window { compact_at: 100, clear_at: Some(60), keep_results: 0 };
-    let mut play = asking(Limits { window: Some(window), ..LIMITS });
-    play.answers([custom("w")]).returns("w").hears().does(&["ask"]);
-    holds(&mut play, 60).says("and?").answers([text("sunny")]).does(&["ask"]);
-    assert_eq!(forgotten(&play), Some(play.thread().seen_to + 1));
-    assert!(play.thread().results.is_empty());
-}
-
-#[test]
-fn a_summary_comes_before_forgetting() {
-    let mut play = calling(60, 0);
-    play.tool_ends("c").does(&["ask"]);
-    holds(&mut play, 100).answers([bash("d")]).skips();
-    play.tool_ends("d").does(&["compact"]).wrote(&[
-        "agent.tool_result d",
-        "span.model_request_start",
-        "context.compacting",
-    ]);
-    play.compacts().does(&["ask"]);
-    assert!(play.thread().results.is_empty());
 }

@@ -2,9 +2,9 @@
 
 use wire::event::{ClientEvent, Verdict};
 
-use super::play::Play;
+use super::play::{LIMITS, Play};
 use super::words::{asks, bash, confirmation, custom, id, message, text};
-use crate::Phase;
+use crate::{Cost, Limits, Phase};
 
 #[test]
 fn while_the_model_answers() {
@@ -110,11 +110,25 @@ fn while_tools_run_with_a_message_queued() {
 #[test]
 fn before_the_brain_has_begun() {
     let mut play = Play::new();
-    play.says("hi").interrupts().hears().does(&["ask"]).wrote(&[
+    play.says("hi").interrupts().hears().does(&[]).rests().wrote(&[
         "user.message waits",
         "session.status_running",
         "session.thread_status_running",
         "user.interrupt waits",
+        "user.message processed",
+        "user.interrupt processed",
+        "session.thread_status_idle end_turn",
+        "session.usage",
+        "session.status_idle end_turn",
+    ]);
+}
+
+#[test]
+fn before_the_brain_has_begun_with_a_message_queued() {
+    let mut play = Play::new();
+    play.sends(vec![message("hi"), ClientEvent::Interrupt { thread: None }, message("rather this")]).skips();
+    play.hears().does(&["ask"]).wrote(&[
+        "user.message processed",
         "user.interrupt processed",
         "session.thread_status_idle end_turn",
         "session.usage",
@@ -123,6 +137,24 @@ fn before_the_brain_has_begun() {
         "session.thread_status_running",
         "user.message processed",
         "span.model_request_start",
+    ]);
+}
+
+#[test]
+fn before_the_brain_goes_on_with_a_turn_that_the_budget_held_back() {
+    let limits = Limits { is_priced: false, ..LIMITS };
+    let mut play = Play::created(Cost::of_cents(100), vec![message("hi")], limits);
+    play.hears().rests().skips();
+    assert_eq!(play.thread().phase, Phase::Paused);
+    play.interrupts().wrote(&[]);
+    play.allots(None).unwrap();
+    play.interrupts().skips();
+    play.hears().does(&[]).rests().wrote(&[
+        "user.message processed",
+        "user.interrupt processed",
+        "session.thread_status_idle end_turn",
+        "session.usage",
+        "session.status_idle end_turn",
     ]);
 }
 

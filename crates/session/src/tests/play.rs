@@ -51,7 +51,7 @@ pub(super) struct Play {
     pub(super) tokens: Tokens,
     /// Of the next request that is answered; none if the model has no price.
     pub(super) cost: Option<Cost>,
-    /// Beside the next request that is answered.
+    /// Beside the next request that is answered; or by the next one that fails, one of them.
     pub(super) spent: Vec<Spent>,
     /// Of the brain's last step.
     actions: Vec<Action>,
@@ -170,7 +170,8 @@ impl Play {
     /// The budget is set to so many cents, or removed.
     pub(super) fn allots(&mut self, cents: Option<u64>) -> Result<(), Refusal> {
         let budget = cents.map(|cents| Cost::of_cents(cents).unwrap());
-        self.changes(Change { budget: Some(budget), ..Change::default() })
+        let is_unpriced = !self.limits.is_priced;
+        self.changes(Change { budget: Some(budget), is_unpriced, ..Change::default() })
     }
 
     // === The brain, and what it hears ===
@@ -230,15 +231,16 @@ impl Play {
         self.fails_until(None, false)
     }
 
-    /// The provider refuses the conversation for its length.
+    /// The provider refuses the request for its length.
     pub(super) fn overflows(&mut self) -> &mut Self {
         self.fails_until(None, true)
     }
 
     fn fails_until(&mut self, retry_at: Option<Timestamp>, too_long: bool) -> &mut Self {
         self.flight.asking = false;
-        let kind = FailureKind::ModelOverloadedError;
-        self.brain(Input::Failed(Failed { kind, message: "The model is overloaded.".into(), retry_at, too_long }))
+        let (kind, message) = (FailureKind::ModelOverloadedError, "The model is overloaded.".into());
+        let spent = self.spent.pop();
+        self.brain(Input::Failed(Failed { kind, message, retry_at, too_long, spent }))
     }
 
     pub(super) fn retries(&mut self) -> &mut Self {
@@ -264,7 +266,16 @@ impl Play {
     }
 
     pub(super) fn loses_hand(&mut self) -> &mut Self {
-        self.brain(Input::HandLost { reason: "it is gone".into(), told: Vec::new() })
+        self.loses_hand_with(&[])
+    }
+
+    /// Together with the calls in it.
+    pub(super) fn loses_hand_with(&mut self, calls: &[&str]) -> &mut Self {
+        let told: Vec<_> = calls.iter().map(|call| (id(call), "its outcome is unknown".into())).collect();
+        for (call, _) in &told {
+            self.flight.calls.remove(call);
+        }
+        self.brain(Input::HandLost { reason: "it is gone".into(), told })
     }
 
     pub(super) fn collects(&mut self) -> &mut Self {

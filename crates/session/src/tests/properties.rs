@@ -195,7 +195,6 @@ fn client(play: &mut Play, words: &[Word], instructs: bool) {
 fn change(play: &mut Play, line: &Line) {
     let ended = play.state.status == Status::Terminated;
     let at_work = play.state.is_runnable();
-    let before = play.state.budget;
     match line {
         Line::Updates => {
             let title = Some(Some("A title".to_owned()));
@@ -208,10 +207,7 @@ fn change(play: &mut Play, line: &Line) {
             assert_eq!(result.is_err(), ended || at_work, "an agent changes unless it works");
         }
         Line::Allots(cents) => match play.allots(*cents) {
-            Ok(()) => assert!(
-                play.state.budget == before || !play.state.is_over_budget(),
-                "a budget that is accepted is not used up"
-            ),
+            Ok(()) => assert!(!play.state.is_over_budget(), "a budget that is accepted is not used up"),
             Err(refusal) => {
                 assert_eq!(refusal.ended, ended, "{refusal}");
                 assert!(ended || refusal.code.is_some() && cents.is_some(), "a budget can always be removed");
@@ -245,7 +241,9 @@ fn brain(play: &mut Play, line: &Line) {
             play.compacts();
         }
         Line::Fails { for_good: true } => {
+            play.spent = vec![judgement()];
             play.fails_for_good();
+            play.spent.clear();
         }
         Line::Fails { for_good: false } => {
             play.fails();
@@ -298,6 +296,8 @@ fn check(play: &Play) {
         assert!(thread.calls.is_empty(), "at rest no call is open");
         assert!(thread.interrupts.is_empty(), "no interrupt is slept over");
         assert!(!thread.has_message() || play.state.is_at_cap(), "only a budget keeps messages waiting");
+        let begun_with = thread.inputs.iter().any(|waiting| waiting.position < thread.begun_at);
+        assert!(!begun_with || thread.phase == Phase::Paused, "what began a turn goes with it");
     }
 }
 

@@ -5,7 +5,9 @@ use wire::{EventId, Timestamp};
 
 use super::play::{LIMITS, Play, THREAD, TOKENS};
 use super::words::{asks, bash, custom, custom_result, id, message, system, text, thought};
-use crate::{CallState, Cost, Entry, Limits, Note, Phase, Row, State, Stored, Summary, Tokens, Visibility, Window};
+use crate::{
+    CallState, Cost, Entry, Hidden, Limits, Note, Phase, Row, State, Stored, Summary, Tokens, Visibility, Window,
+};
 
 /// A long play in which a good deal happens.
 fn saga() -> Play {
@@ -95,6 +97,16 @@ fn a_budget_is_kept_with_the_creation() {
     let read = Row::load(&row.store(), |_| None).unwrap();
     assert_eq!(read, row);
     assert_eq!(State::begin(&read).unwrap().budget, Cost::of_cents(5));
+}
+
+#[test]
+fn a_compaction_from_before_anything_was_kept_is_read() {
+    let body = r#"{"type":"agent.thread_context_compacted"}"#.into();
+    let stored = Stored { visibility: Visibility::Shown, body, ..private(r#"{"of":"compacted","summary":"so far"}"#) };
+    let row = Row::load(&stored, |_| None).unwrap();
+    let Entry::Event { hidden, .. } = &row.entry else { panic!("{row:?}") };
+    assert_eq!(*hidden, Some(Hidden::Compacted { summary: "so far".into(), system: Vec::new(), keeps: false }));
+    assert_eq!(row.store().private, stored.private);
 }
 
 #[test]

@@ -47,6 +47,23 @@ fn a_call_that_fails_is_told_to_the_model_like_any_other() {
 }
 
 #[test]
+fn calls_in_a_sandbox_that_is_lost_have_their_results_with_its_loss() {
+    let mut play = Play::asking();
+    play.provisions().answers([bash("a"), bash("b"), bash("c")]).tool_ends("a");
+    play.loses_hand_with(&["a", "b"]).does(&[]).wrote(&[
+        "hand.provisioned",
+        "agent.tool_use a",
+        "agent.tool_use b",
+        "agent.tool_use c",
+        "span.model_request_end",
+        "agent.tool_result a",
+        "hand.lost",
+        "agent.tool_result b error",
+    ]);
+    play.tool_ends("c").wrote(&["agent.tool_result c", "span.model_request_start"]).does(&["ask"]);
+}
+
+#[test]
 fn a_call_that_must_not_run_has_its_result_at_once() {
     let mut play = Play::asking();
     play.answers([unknown("a"), denied("b")])

@@ -43,6 +43,14 @@ async fn a_bus_without_other_nodes_is_refused() {
 }
 
 #[tokio::test]
+async fn an_internal_address_that_nobody_can_reach_is_refused() {
+    let Some(cluster) = shared() else { return };
+    let place = Place::on(Database::on(cluster).1, &[]).with_config("internal_listen = \"0.0.0.0:0\"\n");
+    let told = place.refuses(&[]).await;
+    assert!(told.contains("node.internal_listen: 0.0.0.0:0 is every address"), "{told}");
+}
+
+#[tokio::test]
 async fn a_database_that_takes_no_writes_is_refused_until_it_does() {
     let Some(cluster) = shared() else { return };
     let (name, database) = Database::on(cluster);

@@ -1,6 +1,7 @@
 //! Several servers on one PostgreSQL, each with its own data directory: it makes no difference which of them a client
 //! asks.
 
+mod again;
 mod sandboxes;
 mod takeovers;
 

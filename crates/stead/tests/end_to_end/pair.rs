@@ -1,5 +1,8 @@
 //! Two nodes of one installation, and which of them does what.
 
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
 use testkit::postgres::Cluster;
 
 use crate::client::{Client, eventually};
@@ -56,12 +59,49 @@ impl Pair {
         .await
     }
 
+    /// Keeps everybody from writing to the table until it is dropped. Reading goes on.
+    pub(crate) async fn hold(&self, table: &str) -> Held {
+        let mut psql = Command::new(self.cluster.programs().join("psql"));
+        psql.args(["-X", "-q"]).arg(self.cluster.url(&self.name)).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut held = Held(psql.spawn().unwrap());
+        let lock = format!("BEGIN; LOCK TABLE {table} IN SHARE MODE;\n");
+        held.0.stdin.as_mut().unwrap().write_all(lock.as_bytes()).unwrap();
+        self.locks(table, "mode = 'ShareLock' AND granted", 1).await;
+        held
+    }
+
+    /// Waits until so many wait for the table.
+    pub(crate) async fn waiting_for(&self, table: &str, count: usize) {
+        self.locks(table, "NOT granted", count).await;
+    }
+
+    async fn locks(&self, table: &str, condition: &str, count: usize) {
+        let sql = format!(
+            "SELECT count(*) = {count} FROM pg_locks WHERE relation = '{table}'::regclass AND {condition}
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        );
+        eventually("the table has its locks", async || {
+            (self.cluster.sql(&self.name, &sql).unwrap() == "t").then_some(())
+        })
+        .await;
+    }
+
     /// Stops them in good order, and reads the whole database.
     pub(crate) async fn close(&self, servers: Vec<Server>) {
         for server in servers {
             assert!(server.terminate().await, "{}{}", self.places[0].log(), self.places[1].log());
         }
         self.places[0].db(&["check"]).await;
+    }
+}
+
+/// A table that nobody writes to.
+pub(crate) struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::client::Client;
 
@@ -39,6 +39,8 @@ impl Server {
     /// It stands still: its connections stay open, its leases run out, and it does not know.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
+        // Of many threads some run on for a moment; the kernel tells when the last one stands.
+        waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap();
     }
 
     pub(crate) fn resume(&self) {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use session::{Stored, Summary, Visibility};
 use store::{
-    Answer, Append, Blobs, Catalog, Change, Document, Error, Item, Kind, Lease, Node, Nodes, Queue, Record, SessionLog,
-    Snapshot, Transfer,
+    Answer, Append, Attempt, Blobs, Catalog, Change, Document, Error, Item, Kind, Lease, Node, Nodes, Queue, Record,
+    SessionLog, Snapshot, Transfer,
 };
 use store_sqlite::SqliteStore;
 use wire::{EventId, SessionId, ThreadId, Timestamp, WorkspaceId};
@@ -68,11 +68,12 @@ async fn fill(store: &SqliteStore) {
             workspace,
             name: "request".to_owned(),
             fingerprint: "body".to_owned(),
+            attempt: Attempt::first("attempt".to_owned(), None),
             status: 201,
             body: "{}".to_owned(),
             at: NOW,
             expires_at: NOW.plus_millis(1),
-            replaces: false,
+            subject: Some(SESSIONS[0]),
         };
         let item = Item { queue: "queue".to_owned(), id: workspace.to_string(), due_at: NOW, body: "body".to_owned() };
         let changes = vec![Change::Insert(agent), Change::Remember(answer), Change::Enqueue(item)];

@@ -1,4 +1,4 @@
-//! Remembered answers: one to a request, as long as it has not expired.
+//! Remembered answers: one to a name, to whichever attempt was first to be done.
 
 use session::Visibility;
 use wire::{SessionId, WorkspaceId};
@@ -7,42 +7,78 @@ use super::fixture::{
     ELSEWHERE, LONG, QUEUE, SESSION, WORKSPACE, answer, append, at, create, creation, document, item, message,
     positions, row,
 };
-use crate::{Answer, Append, Change, Error, Kind, Result, Store};
+use crate::{Answer, Append, Attempt, Change, Error, Kind, Result, Store};
 
 async fn remember(store: &dyn Store, answer: Answer) -> Result<()> {
     store.apply(vec![Change::Remember(answer)]).await
 }
 
-/// What was remembered under the name. Whether it replaced another need not be.
 async fn remembered(store: &dyn Store, workspace: WorkspaceId, name: &str) -> Option<Answer> {
-    let found = store.answer(workspace, name).await.expect("answers can be read");
-    found.map(|found| Answer { replaces: false, ..found })
+    store.answer(workspace, name).await.expect("answers can be read")
 }
 
-pub(super) async fn an_answer_stands_until_it_expires_or_is_replaced(store: &dyn Store) {
+/// The answer to a first attempt that has found this one.
+fn first(id: &str, found: Option<&Answer>) -> Answer {
+    Answer { attempt: Attempt::first(id.to_owned(), found), ..answer("name", id, 1) }
+}
+
+/// The answer to a repetition that has found this one.
+fn again(id: &str, found: Option<&Answer>) -> Answer {
+    Answer { attempt: Attempt::again(id.to_owned(), found), ..answer("name", id, 1) }
+}
+
+pub(super) async fn an_answer_is_read_as_it_was_written(store: &dyn Store) {
     assert_eq!(remembered(store, WORKSPACE, "name").await, None, "nothing was answered yet");
     let first = answer("name", r#"{"text":"ünï\n\"code\" 🙂"}"#, 1);
     remember(store, first.clone()).await.unwrap();
     assert_eq!(remembered(store, WORKSPACE, "name").await, Some(first.clone()), "an answer is read as it was written");
-    for second in [1, 2, 10] {
-        let again = Answer { fingerprint: "other".into(), ..answer("name", "again", second) };
-        assert_eq!(remember(store, again).await, Err(Error::Exists), "the answer stands at second {second}");
-    }
-    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(first), "what is refused changes nothing");
-
-    let next = answer("name", "next", 11);
-    remember(store, next.clone()).await.expect("an answer stands until its time is over");
-    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(next), "a new answer takes the expired one's place");
-    let better = Answer { status: 500, ..answer("name", "better", 12) };
-    remember(store, Answer { replaces: true, ..better.clone() }).await.expect("an answer may be replaced");
-    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(better), "the answer that replaces is remembered");
+    let attempt = Attempt::again("next".into(), Some(&first));
+    let next = Answer { attempt, status: 500, subject: Some(SESSION), ..answer("name", "next", 11) };
+    let next = Answer { fingerprint: "other".into(), ..next };
+    remember(store, next.clone()).await.expect("an answer gives way to a repetition that has found it");
+    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(next), "nothing of the earlier answer is left");
 
     assert_eq!(remembered(store, WORKSPACE, "other").await, None, "each name has its own answer");
     assert_eq!(remembered(store, ELSEWHERE, "name").await, None, "each workspace has its own answers");
     let elsewhere = Answer { workspace: ELSEWHERE, ..answer("name", "elsewhere", 12) };
     remember(store, elsewhere).await.expect("one name may stand for requests of two workspaces");
-    let first_to_replace = Answer { replaces: true, ..answer("other", "first", 12) };
-    remember(store, first_to_replace).await.expect("what replaces need not find anything");
+}
+
+pub(super) async fn a_first_attempt_is_refused_if_a_repetition_was_answered_since_it_began(store: &dyn Store) {
+    let slow = first("slow", None);
+    remember(store, first("one", None)).await.unwrap();
+    let other = first("other", None);
+    remember(store, other.clone()).await.expect("two first attempts at once are two requests");
+    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(other.clone()), "the newest answer stands");
+
+    let repeated = again("repeated", Some(&other));
+    remember(store, repeated.clone()).await.expect("a repetition follows the answer that it found");
+    let law = "a first attempt does nothing that its repetition has done";
+    for late in [slow.clone(), first("late", Some(&other))] {
+        assert_eq!(remember(store, late).await, Err(Error::Exists), "{law}");
+    }
+    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(repeated.clone()), "what is refused changes nothing");
+
+    let anew = first("anew", Some(&repeated));
+    remember(store, anew.clone()).await.expect("what was repeated may be sent anew, on purpose");
+    assert_eq!(remember(store, slow).await, Err(Error::Exists), "{law}, also if the same was sent anew since");
+    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(anew), "what is refused changes nothing");
+}
+
+pub(super) async fn a_repetition_is_refused_if_anything_was_answered_since_it_began(store: &dyn Store) {
+    let law = "a repetition does nothing that was done since it began";
+    let one = first("one", None);
+    remember(store, one.clone()).await.unwrap();
+    // How long ago the other was answered says nothing: the clocks of nodes differ.
+    for second in [1, 11, 1_000_000] {
+        let late = Answer { at: at(second), expires_at: at(second + 10), ..again("late", None) };
+        assert_eq!(remember(store, late).await, Err(Error::Exists), "{law}: it is second {second}");
+    }
+    let (fast, slow) = (again("fast", Some(&one)), again("slow", Some(&one)));
+    remember(store, fast.clone()).await.expect("a repetition follows the answer that it found");
+    assert_eq!(remember(store, slow).await, Err(Error::Exists), "{law}: another repetition was faster");
+    assert_eq!(remember(store, fast.clone()).await, Err(Error::Exists), "an attempt is answered once");
+    assert_eq!(remembered(store, WORKSPACE, "name").await, Some(fast), "what is refused changes nothing");
 }
 
 pub(super) async fn an_answer_is_remembered_with_its_append_or_not_at_all(store: &dyn Store) {
@@ -90,4 +126,29 @@ pub(super) async fn expired_answers_are_forgotten(store: &dyn Store) {
         assert_eq!(remembered(store, WORKSPACE, &forgotten.name).await, None, "what is forgotten is not told");
     }
     assert_eq!(remembered(store, WORKSPACE, "late").await, Some(late), "what has not expired stays");
+}
+
+pub(super) async fn answers_are_forgotten_with_the_session_that_they_tell_of(store: &dyn Store) {
+    let other = SessionId::from_bits(5);
+    let of = |name: &str, subject| Answer { subject, ..answer(name, name, 1) };
+    let (made, sent) = (of("made", Some(SESSION)), of("sent", Some(SESSION)));
+    let (elsewhere, nowhere) = (of("elsewhere", Some(other)), of("nowhere", None));
+    let changes = creation(SESSION).changes.into_iter().chain([Change::Remember(made)]);
+    store.create_session(WORKSPACE, Append { changes: changes.collect(), ..creation(SESSION) }).await.unwrap();
+    create(store, other).await;
+    let changes = [sent.clone(), elsewhere.clone(), nowhere.clone()].map(Change::Remember).into();
+    let working = Append { runnable: true, changes, ..append(SESSION, 1, vec![message(2)]) };
+    store.append(working).await.unwrap();
+
+    assert_eq!(store.delete_session(SESSION).await, Err(Error::InUse), "it has work to do");
+    assert_eq!(remembered(store, WORKSPACE, "sent").await, Some(sent), "a session that stays keeps its answers");
+    store.append(append(SESSION, 2, vec![message(3)])).await.unwrap();
+    store.delete_session(SESSION).await.unwrap();
+    for forgotten in ["made", "sent"] {
+        assert_eq!(remembered(store, WORKSPACE, forgotten).await, None, "nothing tells of a deleted session");
+    }
+    for kept in [elsewhere, nowhere] {
+        let name = kept.name.clone();
+        assert_eq!(remembered(store, WORKSPACE, &name).await, Some(kept), "what tells of something else stays");
+    }
 }

@@ -5,7 +5,7 @@ use session::Stored;
 use wire::{EventId, SessionId};
 
 use super::fixture::{LONG, QUEUE, SESSION, WORKSPACE, answer, append, claim, create, document, item, join, message};
-use crate::{Append, Appended, Change, Document, Error, Kind, Store};
+use crate::{Answer, Append, Appended, Attempt, Change, Document, Error, Kind, Store};
 
 /// Few, because each of the writers of a session tries again for each of the others.
 const SESSIONS: u64 = 4;
@@ -80,15 +80,16 @@ pub(super) async fn one_of_many_claims_succeeds(store: &dyn Store) {
     assert_eq!(lost, [Err(Error::Fenced { epoch: 1 }), Err(Error::Fenced { epoch: 1 })], "{law}");
 }
 
-pub(super) async fn one_of_many_equal_requests_is_answered(store: &dyn Store) {
-    let bodies = ["first", "second", "third"];
-    let remember = |body| store.apply(vec![Change::Remember(answer("name", body, 1))]);
-    let outcomes = join_all(bodies.map(remember)).await;
-    let law = "of answers to one request at once, one is remembered, and the others are told so";
+pub(super) async fn one_of_many_attempts_at_a_request_is_answered(store: &dyn Store) {
+    // Two repetitions that have found nothing, and the first attempt itself.
+    let first = Answer { attempt: Attempt::first("first".into(), None), ..answer("name", "first", 1) };
+    let attempts = [answer("name", "second", 1), first, answer("name", "third", 1)];
+    let outcomes = join_all(attempts.clone().map(|answer| store.apply(vec![Change::Remember(answer)]))).await;
+    let law = "of attempts at one request at once, one is answered, and the others are told so";
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{law}: {outcomes:?}");
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Err(Error::Exists)).count(), 2, "{law}: {outcomes:?}");
-    let remembered = store.answer(WORKSPACE, "name").await.unwrap().map(|answer| answer.body);
-    let accepted = outcomes.iter().position(|outcome| outcome.is_ok()).map(|index| bodies[index].to_owned());
+    let remembered = store.answer(WORKSPACE, "name").await.unwrap();
+    let accepted = outcomes.iter().position(|outcome| outcome.is_ok()).map(|index| attempts[index].clone());
     assert_eq!(remembered, accepted, "the answer that is remembered is the one that was accepted");
 }
 

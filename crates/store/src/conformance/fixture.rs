@@ -7,7 +7,7 @@ use session::{Stored, Summary, Visibility};
 use wire::session::Status;
 use wire::{EventId, SessionId, ThreadId, Timestamp, WorkspaceId};
 
-use crate::{Answer, Append, Change, Document, Item, Kind, Lease, Node, Store};
+use crate::{Answer, Append, Attempt, Change, Document, Item, Kind, Lease, Node, Store};
 
 pub(super) const WORKSPACE: WorkspaceId = WorkspaceId::from_bits(1);
 pub(super) const ELSEWHERE: WorkspaceId = WorkspaceId::from_bits(2);
@@ -141,17 +141,18 @@ pub(super) async fn expire(store: &dyn Store, id: &str) {
     panic!("the time of a node that does not beat is over some day, and nodes tells so");
 }
 
-/// An answer that is remembered for ten seconds.
+/// An answer that is remembered for ten seconds, to a repetition that found none.
 pub(super) fn answer(name: &str, body: &str, second: u64) -> Answer {
     Answer {
         workspace: WORKSPACE,
         name: name.to_owned(),
         fingerprint: format!("of {name}"),
+        attempt: Attempt::again(format!("{body} at {second}"), None),
         status: 200,
         body: body.to_owned(),
         at: at(second),
         expires_at: at(second + 10),
-        replaces: false,
+        subject: None,
     }
 }
 

@@ -78,6 +78,8 @@ pub(super) async fn only_sessions_with_work_and_a_free_lease_are_runnable(store:
         [*first, *second],
         "neither {idle}, which has no work, nor {claimed}, which is claimed, is runnable"
     );
+    assert_eq!(store.leased("brain").await.unwrap(), [*claimed], "its owner is told of it");
+    assert!(store.leased("nobody").await.unwrap().is_empty(), "and nobody else");
     assert_eq!(store.runnable(1).await.unwrap().len(), 1, "at most as many are told as were asked for");
 
     let done = Append { runnable: false, ..append(*first, 2, vec![message(3)]) };
@@ -87,5 +89,6 @@ pub(super) async fn only_sessions_with_work_and_a_free_lease_are_runnable(store:
     store.append(leave).await.unwrap();
     let mut runnable = store.runnable(9).await.unwrap();
     runnable.sort();
+    assert!(store.leased("brain").await.unwrap().is_empty(), "a lease that is released is nobody's");
     assert_eq!(runnable, [*claimed, *second], "a lease that is released with work to do is runnable again");
 }

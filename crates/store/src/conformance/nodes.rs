@@ -124,7 +124,7 @@ pub(super) async fn the_owner_of_a_directory_buries_those_before_it(store: &dyn 
     }
     let before = Dead::Before { directory: "here".into(), id: "third".into() };
     assert_eq!(store.bury(before.clone()).await, Ok(1), "the lease of an earlier node of the directory is freed");
-    assert_eq!(store.bury(before).await, Ok(0), "the dead are buried once");
+    assert_eq!(store.bury(before.clone()).await, Ok(0), "the dead are buried once");
     let law = "the node itself is spared, and so are those of other directories";
     assert_eq!(registered(store).await, ["other", "third"], "{law}");
     assert_eq!(store.runnable(9).await.unwrap(), [SESSION], "{law}: they keep their leases");
@@ -132,4 +132,8 @@ pub(super) async fn the_owner_of_a_directory_buries_those_before_it(store: &dyn 
         let living = Append { lease: Lease::Hold { epoch: 1 }, ..append(session, 1, vec![message(2)]) };
         store.append(living).await.expect(law);
     }
+    store.join(node("fourth", "here"), LONG).await.unwrap();
+    store.bury(Dead::Node("third".into())).await.unwrap();
+    assert_eq!(store.bury(before).await, Ok(0), "who is not registered any more buries nobody");
+    assert_eq!(registered(store).await, ["fourth", "other"], "the word of the dead came late");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wire::{Timestamp, WorkspaceId};
+use wire::{SessionId, Timestamp, WorkspaceId};
 
 use crate::{Answer, Error, Result};
 
@@ -18,10 +18,10 @@ impl Answers {
         self.0.get(&(workspace, name.to_owned()))
     }
 
-    /// Keeps the answer, unless an earlier one stands in its way.
+    /// Keeps the answer, unless another stands in its way.
     pub(super) fn remember(&mut self, answer: Answer) -> Result<()> {
-        let earlier = self.find(answer.workspace, &answer.name);
-        if !answer.replaces && earlier.is_some_and(|earlier| earlier.expires_at > answer.at) {
+        let standing = self.find(answer.workspace, &answer.name);
+        if standing.is_some_and(|standing| !answer.attempt.may_follow(&standing.attempt)) {
             return Err(Error::Exists);
         }
         self.keep(answer);
@@ -38,5 +38,10 @@ impl Answers {
         let before = self.0.len();
         self.0.retain(|_, answer| answer.expires_at > now);
         (before - self.0.len()) as u64
+    }
+
+    /// Removes what tells of a session.
+    pub(super) fn forget_session(&mut self, session: SessionId) {
+        self.0.retain(|_, answer| answer.subject != Some(session));
     }
 }

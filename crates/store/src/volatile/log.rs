@@ -194,6 +194,12 @@ impl SessionLog for Volatile {
         Ok(free.map(|(session, _)| *session).take(limit).collect())
     }
 
+    async fn leased(&self, owner: &str) -> Result<Vec<SessionId>> {
+        let memory = self.memory.lock();
+        let leased = memory.logs.iter().filter(|(_, log)| log.runnable && log.owner.as_deref() == Some(owner));
+        Ok(leased.map(|(session, _)| *session).collect())
+    }
+
     async fn cover(&self, session: SessionId, key: &str, position: u64) -> Result<()> {
         let mut memory = self.memory.lock();
         if let Some(log) = memory.logs.get_mut(&session) {
@@ -230,6 +236,7 @@ impl SessionLog for Volatile {
         }
         memory.logs.remove(&session);
         memory.kept.documents.forget_session(workspace, &session.to_string());
+        memory.kept.answers.forget_session(session);
         Ok(())
     }
 }

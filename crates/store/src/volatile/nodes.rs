@@ -40,6 +40,9 @@ impl Registered {
 
     /// Ends the registrations of the dead. Returns their ids.
     fn end(&mut self, dead: &Dead, now: Timestamp) -> BTreeSet<String> {
+        if matches!(dead, Dead::Before { id, .. } if !self.0.contains_key(id)) {
+            return BTreeSet::new();
+        }
         let ended = self.0.values().filter(|registration| registration.is_dead(dead, now));
         let ended: BTreeSet<String> = ended.map(|registration| registration.node.id.clone()).collect();
         self.0.retain(|id, _| !ended.contains(id));

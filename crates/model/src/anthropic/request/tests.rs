@@ -95,6 +95,29 @@ fn what_the_api_would_refuse_is_left_out() {
 }
 
 #[test]
+fn a_message_of_white_space_is_said_to_be_empty() {
+    for said in ["", " \n\t", "\u{a0}"] {
+        let sent = sent(&request(vec![user(vec![text("Go")]), assistant(vec![text("Done")]), user(vec![text(said)])]));
+        let mark = json!({"type": "ephemeral"});
+        let content = json!([{"type": "text", "text": "(an empty message)", "cache_control": mark}]);
+        assert_eq!(sent["messages"][2], json!({"role": "user", "content": content}), "{said:?}");
+    }
+    let sent = sent(&request(vec![user(vec![tool_result("toolu_1", vec![], false), text(" ")])]));
+    assert!(!sent.to_string().contains("an empty message"), "a result is something: {sent}");
+}
+
+#[test]
+fn a_tool_that_fails_without_a_word_is_said_to_have_failed() {
+    for returned in [vec![], vec![text(" \n")]] {
+        let sent = sent(&request(vec![user(vec![tool_result("toolu_1", returned, true)])]));
+        let words = json!([{"type": "text", "text": "The tool failed without a message."}]);
+        assert_eq!(sent["messages"][0]["content"][0]["content"], words);
+    }
+    let sent = sent(&request(vec![user(vec![tool_result("toolu_1", vec![text(" ")], false)])]));
+    assert_eq!(sent["messages"][0]["content"][0].get("content"), None, "a tool may well return nothing");
+}
+
+#[test]
 fn effort_is_sent_when_it_is_given() {
     let mut request = request(vec![user(vec![text("Go")])]);
     request.effort = Some(Effort::Xhigh);

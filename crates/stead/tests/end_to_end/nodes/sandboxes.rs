@@ -94,7 +94,8 @@ async fn a_call_whose_machine_is_lost_is_not_run_again_elsewhere_and_its_sandbox
     let other = servers[0].client.clone();
     other.idle(&session).await;
     let events = account(&other, &session).await;
-    let told: Vec<_> = of(&events, "agent.tool_result").into_iter().map(|result| text(result).trim().to_owned()).collect();
+    let told: Vec<_> =
+        of(&events, "agent.tool_result").into_iter().map(|result| text(result).trim().to_owned()).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].contains("its outcome is unknown"), "{told:?}");
     assert_eq!(told[1], "another sandbox");
