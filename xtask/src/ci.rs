@@ -53,6 +53,8 @@ pub(crate) fn soak(root: &Path) -> Result<bool> {
     report.step("tests, full counts", || {
         counted(tests(root).env("PROPTEST_CASES", PROPERTIES).env("STEAD_TEST_KILLS", KILLS))
     });
+    // As an ordinary user too; as root they have just run.
+    report.step("attacks as an ordinary user", || counted(&mut attacks(root)));
     report.step("simulation, full counts", || counted(&mut sim(root, &["--seeds", SOAK_SEEDS])));
     if built {
         (0..ROUNDS).for_each(|_| conformance(&mut report, root));
@@ -76,6 +78,13 @@ pub(crate) fn clippy(root: &Path) -> Command {
 fn tests(root: &Path) -> Command {
     let mut command = cargo(root);
     command.args(["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+    command
+}
+
+fn attacks(root: &Path) -> Command {
+    let mut command = cargo(root);
+    command.args(["test", "--release", "--locked", "--package", "hands", "--test", "attacks", "--", "--ignored"]);
+    command.args(["--exact", "every_attack_is_held_for_an_ordinary_user_too"]);
     command
 }
 

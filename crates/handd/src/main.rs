@@ -12,6 +12,7 @@ mod launch;
 mod overflow;
 mod places;
 mod processes;
+mod reach;
 mod serve;
 mod shell;
 mod sync;

@@ -14,12 +14,21 @@ use rustix::{
 /// Open files of one process, where the host's own limit is not lower.
 const FILES: u64 = 65_536;
 
+/// Signals and timers that wait.
+const SIGNALS: u64 = 4_096;
+
 /// `processes` counts threads too, and only those of this sandbox: the kernel counts by user namespace. Nothing bounds
 /// address space, for a JVM reserves far more than it uses.
 pub(super) fn limits(processes: u64) -> io::Result<()> {
     let files = getrlimit(Resource::Nofile).maximum.map_or(FILES, |most| most.min(FILES));
     set(Resource::Nproc, processes)?;
     set(Resource::Nofile, files)?;
+    // Counted for whoever made the user namespace too, and so against what the host's own programs may have.
+    set(Resource::Sigpending, SIGNALS)?;
+    set(Resource::Msgqueue, 0)?;
+    // The server's own urgency is not passed on.
+    set(Resource::Nice, 0)?;
+    set(Resource::Rtprio, 0)?;
     // A core pattern may name a program, which the kernel runs outside every namespace.
     set(Resource::Core, 0)
 }

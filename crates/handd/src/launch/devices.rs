@@ -43,9 +43,9 @@ pub(super) fn make(at: &str, shared: &str, groups: u32) -> io::Result<()> {
     let terminals = format!("{at}/pts");
     fs::create_dir(&terminals)?;
     let options = if groups > TTY {
-        c"newinstance,ptmxmode=0666,mode=0620,gid=5"
+        c"newinstance,ptmxmode=0666,mode=0620,gid=5,max=64"
     } else {
-        c"newinstance,ptmxmode=0666,mode=0620"
+        c"newinstance,ptmxmode=0666,mode=0620,max=64"
     };
     // Pseudo-terminals are a convenience: a kernel or a container that forbids them costs the sandbox only them.
     let _ = mount("devpts", terminals, "devpts", MountFlags::NOSUID | MountFlags::NOEXEC, options);

@@ -113,6 +113,9 @@ fn programs() -> Result<[BpfProgram; 3], BackendError> {
     let request = |request: &u64| one(1, SeccompCmpOp::Eq, *request);
     refused.push((libc::SYS_ioctl, TERMINAL.iter().map(request).collect::<Result<_, _>>()?));
 
+    // Of another process: the daemon has the same user as what it runs.
+    refused.push((libc::SYS_prlimit64, vec![one(0, SeccompCmpOp::Ne, 0)?]));
+
     // Its flags are behind a pointer, where no filter can look. Told that there is no such call, libc uses the old one.
     let unknown = vec![(libc::SYS_clone3, Vec::new())];
 

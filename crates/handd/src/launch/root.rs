@@ -109,10 +109,26 @@ fn overlay(at: &str, lower: &str, upper: &str, work: &str) -> io::Result<()> {
     Ok(mount("overlay", at, "overlay", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())?)
 }
 
+/// What the kernel keeps for whole namespaces, where no other limit counts it. Watches of files are counted for whoever made
+/// the user namespace too. Shared memory goes with the last process that has it.
+const SETTINGS: [(&str, &str); 7] = [
+    ("user/max_inotify_instances", "32"),
+    ("user/max_inotify_watches", "16384"),
+    ("kernel/shm_rmid_forced", "1"),
+    ("kernel/shmall", "4096"),
+    ("kernel/msgmni", "16"),
+    ("kernel/msgmnb", "65536"),
+    ("kernel/sem", "250 8000 100 32"),
+];
+
 /// Kernel settings of the new namespaces, after which they are read-only.
 fn settle() -> io::Result<()> {
     // A second bar: even past the system call filter nobody gets a user namespace, and with it capabilities, inside.
     fs::write("root/proc/sys/user/max_user_namespaces", "0")?;
+    for (name, most) in SETTINGS {
+        // Newer than some kernels, and not in all of them.
+        let _ = fs::write(format!("root/proc/sys/{name}"), most);
+    }
     // Servers on any port, since nobody inside can have the capability for the low ones. Newer than some kernels.
     let _ = fs::write("root/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     mount_bind("root/proc/sys", "root/proc/sys")?;

@@ -2,15 +2,20 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File, Metadata},
+    fs::File,
     io::{self, ErrorKind},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::FileExt,
+    },
     path::Path,
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hand_protocol::{Entry, MAX_CHUNK};
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat2};
+
+use crate::reach;
 
 /// Files listed at most.
 const ENTRIES: usize = 1_000;
@@ -18,35 +23,46 @@ const DEPTH: usize = 32;
 /// Names looked at, whatever they are, before a listing gives up.
 const LOOKED_AT: usize = 50_000;
 
-/// The regular files below a directory, by path, and whether there may be more.
+/// The regular files below a directory, by path, and whether there may be more. No link is followed, wherever it stands.
 pub(super) fn list(root: &Path) -> (Vec<Entry>, bool) {
+    let Ok(root) = directory(CWD, root, ResolveFlags::NO_SYMLINKS) else { return (Vec::new(), false) };
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let mut entries = Vec::new();
     let mut truncated = false;
     let mut looked_at = 0;
     // Breadth first: where not all can be listed, the deepest are the ones left out.
-    let mut directories = VecDeque::from([(root.to_path_buf(), String::new(), 1)]);
-    while let Some((directory, prefix, depth)) = directories.pop_front() {
-        let Ok(names) = fs::read_dir(&directory) else { continue };
-        for name in names.flatten() {
+    let mut directories = VecDeque::from([(".".to_owned(), String::new(), 1)]);
+    while let Some((place, prefix, depth)) = directories.pop_front() {
+        // Opened anew from the root: it may be something else by now than when it was seen.
+        let Ok(names) = directory(&root, Path::new(&place), inside).and_then(reach::names) else { continue };
+        for (name, stat) in names {
             looked_at += 1;
             if looked_at > LOOKED_AT || entries.len() > ENTRIES {
                 return finish(entries, true);
             }
             // Not in UTF-8: it could not be asked for by name.
-            let Ok(file_name) = name.file_name().into_string() else { continue };
-            // Of a symbolic link this is the link's own.
-            let Ok(metadata) = name.metadata() else { continue };
-            let path = format!("{prefix}{file_name}");
-            if metadata.is_file() {
-                entries.push(Entry { path, size: metadata.len(), modified: modified(&metadata) });
-            } else if metadata.is_dir() && depth < DEPTH {
-                directories.push_back((name.path(), format!("{path}/"), depth + 1));
-            } else if metadata.is_dir() {
-                truncated = true;
+            let Ok(name) = name.into_string() else { continue };
+            let path = format!("{prefix}{name}");
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile => {
+                    let size = u64::try_from(stat.st_size).unwrap_or(0);
+                    entries.push(Entry { path, size, modified: modified(&stat) });
+                }
+                FileType::Directory if depth < DEPTH => {
+                    let prefix = format!("{path}/");
+                    directories.push_back((path, prefix, depth + 1));
+                }
+                FileType::Directory => truncated = true,
+                _ => {}
             }
         }
     }
     finish(entries, truncated)
+}
+
+fn directory(from: impl AsFd, path: &Path, how: ResolveFlags) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat2(from, path, flags, Mode::empty(), how)?)
 }
 
 fn finish(mut entries: Vec<Entry>, truncated: bool) -> (Vec<Entry>, bool) {
@@ -56,17 +72,16 @@ fn finish(mut entries: Vec<Entry>, truncated: bool) -> (Vec<Entry>, bool) {
     (entries, truncated)
 }
 
-fn modified(metadata: &Metadata) -> u64 {
-    let seconds = u64::try_from(metadata.mtime()).unwrap_or(0);
-    let nanoseconds = u64::try_from(metadata.mtime_nsec()).unwrap_or(0);
+fn modified(stat: &Stat) -> u64 {
+    let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+    let nanoseconds = stat.st_mtime_nsec;
     seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds)
 }
 
 /// Bytes of one file in base64, and whether the file ends with them. No symbolic link is followed, and no path leads
 /// out.
 pub(super) fn fetch(root: &Path, path: &str, offset: u64, length: u64) -> io::Result<(String, bool)> {
-    let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let root = open(root, directory, Mode::empty())?;
+    let root = directory(CWD, root, ResolveFlags::NO_SYMLINKS)?;
     // Non-blocking, so that a FIFO with no writer is opened, seen for what it is, and refused.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -91,7 +106,7 @@ pub(super) fn fetch(root: &Path, path: &str, offset: u64, length: u64) -> io::Re
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 
@@ -113,6 +128,14 @@ mod tests {
         let seen: Vec<_> = entries.iter().map(|entry| (entry.path.as_str(), entry.size)).collect();
         assert_eq!(seen, [("b.txt", 10), ("deep/er/a.txt", 0)]);
         assert!(!truncated && entries.iter().all(|entry| entry.modified > 0));
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_directory_leads_nowhere() {
+        let tree = tree();
+        symlink("out", tree.path().join("replaced")).unwrap();
+        assert_eq!(list(&tree.path().join("replaced")), (Vec::new(), false));
+        assert!(fetch(&tree.path().join("replaced"), "b.txt", 0, 4).is_err());
     }
 
     #[test]

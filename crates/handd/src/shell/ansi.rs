@@ -3,6 +3,9 @@
 /// The longest string sequence that is believed. A lone `ESC ]` in binary output must not swallow the rest of it.
 const LONGEST: usize = 4_096;
 
+/// In UTF-8, how the characters U+0080 to U+00BF begin.
+const LEAD: u8 = 0xc2;
+
 /// Keeps its place between pieces, for a sequence may be cut anywhere.
 #[derive(Debug, Default)]
 pub(super) struct Stripper {
@@ -13,6 +16,8 @@ pub(super) struct Stripper {
 enum State {
     #[default]
     Text,
+    /// After the first byte of what may be a control character of the second set, U+0080 to U+009F.
+    Lead,
     /// After `ESC`.
     Escape,
     /// After `ESC` and an intermediate byte, such as the `(` that chooses a character set.
@@ -35,6 +40,21 @@ impl Stripper {
                 (State::String(_), 0x1b) => State::StringEscape,
                 (_, 0x1b) => State::Escape,
                 (State::Text, 0) => State::Text,
+                (State::Text | State::Lead, LEAD) => {
+                    if let State::Lead = self.state {
+                        output.push(LEAD);
+                    }
+                    State::Lead
+                }
+                // Each is short for an escape and another byte.
+                (State::Lead, 0x9b) => State::Control,
+                (State::Lead, 0x90 | 0x98 | 0x9d..=0x9f) => State::String(0),
+                (State::Lead, 0x80..=0x9f) => State::Text,
+                (State::Lead, _) => {
+                    output.push(LEAD);
+                    output.extend((byte != 0).then_some(byte));
+                    State::Text
+                }
                 (State::Text, _) => {
                     output.push(byte);
                     State::Text
@@ -84,6 +104,12 @@ mod tests {
         for at in 0..whole.len() {
             assert_eq!(stripped(&[&whole[..at], &whole[at..]]), "abcde");
         }
+    }
+
+    #[test]
+    fn sequences_of_eight_bits_go() {
+        assert_eq!(stripped(&["a\u{9b}31mb\u{9d}0;title\u{7}c\u{85}d".as_bytes()]), "abcd");
+        assert_eq!(stripped(&[b"a\xc2", b"\x9b31mb\xc2", b"\xa9"]), "ab\u{a9}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Opening files without being held up by what is not one.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
+use rustix::fs::OFlags;
+
 use super::Failed;
+use crate::reach;
 
 /// The largest text that is read or edited whole.
 pub(super) const WHOLE: u64 = 256 << 10;
@@ -24,17 +26,13 @@ pub(super) struct Named<'a> {
 impl Named<'_> {
     /// Opens a regular file for reading; its size is as of now. FIFOs and devices are refused, not waited for.
     pub(super) fn open(&self) -> Result<(File, u64), Failed> {
-        let mut options = OpenOptions::new();
-        options.read(true);
-        self.regular(&mut options)
+        self.regular(OFlags::RDONLY)
     }
 
     /// Replaces a regular file's content, and makes the file if there is none. Mode, owner and links stay.
     pub(super) fn overwrite(&self, content: &[u8]) -> Result<(), Failed> {
-        let mut options = OpenOptions::new();
         // Truncated only once it is known to be a file.
-        options.write(true).create(true).truncate(false);
-        let (mut file, _size) = self.regular(&mut options)?;
+        let (mut file, _size) = self.regular(OFlags::WRONLY | OFlags::CREATE)?;
         file.set_len(0).and_then(|()| file.write_all(content)).map_err(|error| self.failed(&error))
     }
 
@@ -73,10 +71,8 @@ impl Named<'_> {
         self.fault(&format!("has {size} bytes, which is over the limit of {WHOLE}"))
     }
 
-    fn regular(&self, options: &mut OpenOptions) -> Result<(File, u64), Failed> {
-        // For a regular file neither flag means anything.
-        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-        let file = options.open(self.path).map_err(|error| self.failed(&error))?;
+    fn regular(&self, flags: OFlags) -> Result<(File, u64), Failed> {
+        let file = reach::open(self.path, flags).map_err(|error| self.failed(&error))?;
         let metadata = file.metadata().map_err(|error| self.failed(&error))?;
         if metadata.is_dir() {
             return Err(self.fault("is a directory"));

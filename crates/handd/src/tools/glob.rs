@@ -4,17 +4,16 @@ use std::{
     cmp::Reverse,
     collections::VecDeque,
     ffi::OsStr,
-    fs::{self, Metadata},
-    os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use hand_protocol::Outcome;
+use rustix::fs::{FileType, Stat};
 use serde_json::{Map, Value};
 
 use super::{Call, Failed, Result, input::Input};
-use crate::places::clean;
+use crate::{places::clean, reach};
 
 /// Paths in a result.
 const SHOWN: usize = 200;
@@ -74,20 +73,20 @@ impl Search {
         let mut directories = VecDeque::from([(self.root.clone(), 1)]);
         while let Some((directory, level)) = directories.pop_front() {
             call.check()?;
-            let Ok(entries) = fs::read_dir(&directory) else { continue };
-            for entry in entries.flatten() {
+            let Ok(entries) = reach::directory(&directory).and_then(reach::names) else { continue };
+            for (name, stat) in entries {
                 looked_at += 1;
                 if looked_at > LOOKED_AT {
                     found.cut = true;
                     return Ok(found);
                 }
-                let path = entry.path();
-                // Of a symbolic link this is the link's own: it may match, and is not followed.
-                let Ok(metadata) = entry.metadata() else { continue };
+                let path = directory.join(&name);
+                // A symbolic link may match, and is not followed.
                 if path.strip_prefix(&self.root).is_ok_and(|relative| self.matcher.is_match(relative)) {
-                    found.paths.push((modified(&metadata), path.clone()));
+                    found.paths.push((modified(&stat), path.clone()));
                 }
-                if metadata.is_dir() && level < self.depth && !self.skips(&entry.file_name()) {
+                let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+                if is_directory && level < self.depth && !self.skips(&name) {
                     directories.push_back((path, level + 1));
                 }
             }
@@ -138,14 +137,14 @@ fn split(pattern: &Path) -> (PathBuf, String) {
     (root, rest.join("/"))
 }
 
-fn modified(metadata: &Metadata) -> i128 {
-    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
+fn modified(stat: &Stat) -> i128 {
+    i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
-        fs::File,
+        fs::{self, File},
         time::{Duration, SystemTime},
     };
 

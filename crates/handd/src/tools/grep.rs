@@ -3,9 +3,8 @@
 mod report;
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::{Duration, Instant},
 };
@@ -14,13 +13,14 @@ use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use hand_protocol::Outcome;
 use ignore::WalkBuilder;
+use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
 use self::report::Report;
 use super::{Call, Result, files::Named, input::Input};
 use crate::{
     cancel::{Cancel, INTERRUPTED},
-    clock,
+    clock, reach,
 };
 
 /// How long a search may take.
@@ -40,7 +40,9 @@ pub(super) fn run(call: &Call<'_>, input: &Map<String, Value>) -> Result {
     let matcher = compile(pattern).map_err(|error| input.fault(&format!("pattern: {error}")))?;
     let shown = input.text("path")?.unwrap_or(".");
     let path = call.places.resolve(shown);
-    let metadata = fs::metadata(&path).map_err(|error| Named { tool: "grep", shown, path: &path }.failed(&error))?;
+    let named = Named { tool: "grep", shown, path: &path };
+    let metadata = reach::open(&path, OFlags::RDONLY).and_then(|file| file.metadata());
+    let metadata = metadata.map_err(|error| named.failed(&error))?;
     let mut search = Search {
         matcher,
         searcher: searcher(),
@@ -53,7 +55,7 @@ pub(super) fn run(call: &Call<'_>, input: &Map<String, Value>) -> Result {
     } else if metadata.is_file() {
         search.file(&path);
     } else {
-        return Err(Named { tool: "grep", shown, path: &path }.fault("is not a file or directory"));
+        return Err(named.fault("is not a file or directory"));
     }
     if call.cancel.is_set() {
         return Ok(Outcome::error(INTERRUPTED));
@@ -85,7 +87,8 @@ impl Search<'_> {
         walk.standard_filters(false).follow_links(false).sort_by_file_name(|one, other| one.cmp(other)).filter_entry(
             |entry| {
                 let name = entry.file_name();
-                entry.depth() == 0 || (name != ".git" && name != "node_modules")
+                let is_proc = entry.path() == Path::new("/proc");
+                entry.depth() == 0 || (name != ".git" && name != "node_modules" && !is_proc)
             },
         );
         for entry in walk.build() {
@@ -102,8 +105,7 @@ impl Search<'_> {
     }
 
     fn file(&mut self, path: &Path) {
-        let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-        let Ok(file) = opened else { return };
+        let Ok(file) = reach::open(path, OFlags::RDONLY) else { return };
         let source = Watched { file, cancel: self.cancel, deadline: self.deadline };
         // A file that fails half way has what was found in it before.
         let _ = self.searcher.search_reader(&self.matcher, source, self.report.of(path));

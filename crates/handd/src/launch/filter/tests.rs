@@ -73,6 +73,12 @@ fn a_fork_passes_and_a_new_namespace_does_not() {
 }
 
 #[test]
+fn a_process_limits_itself_and_nobody_else() {
+    assert_eq!(verdict(libc::SYS_prlimit64, [0, 7, 0]), None);
+    assert_eq!(verdict(libc::SYS_prlimit64, [1, 7, 0]), Some(libc::EPERM));
+}
+
+#[test]
 fn only_common_socket_families_exist() {
     let socket = |family: i32, protocol: u64| verdict(libc::SYS_socket, [mask(family), 1, protocol]);
     for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK] {
