@@ -16,6 +16,7 @@ const ARROW: &[(&str, u8)] = &[
     ("bus", 4),
     ("context", 4),
     ("hands", 4),
+    ("images", 4),
     ("mcp", 4),
     ("model", 4),
     ("tools", 4),

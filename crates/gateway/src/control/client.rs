@@ -1,0 +1,162 @@
+//! The server's side.
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::frame::{self, receive, send};
+use super::message::{Answer, Attach, Listed, PROTOCOL, Request, agreed};
+use super::short_way;
+use crate::{Policy, Settings, SocketKind, Usage};
+
+/// How long to wait before each attempt. Together they outlast the start of a gateway.
+const PAUSES: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
+/// For one question. Nothing that is asked takes long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody answers. What was asked may have been done.
+    #[error("the gateway cannot be reached: {0}")]
+    Unreachable(String),
+    /// The gateway says no. Nothing of what was asked was done.
+    #[error("the gateway refuses: {0}")]
+    Refused(String),
+    /// It speaks another version, or is no gateway.
+    #[error("the gateway does not follow the protocol")]
+    Confused,
+}
+
+/// A gateway, reached by its directory. A connection that breaks is made again, and what was asked is asked again:
+/// every request may be repeated.
+pub struct Client {
+    directory: PathBuf,
+    /// None while a question is under way, so that one that is given up takes its connection with it.
+    connection: Mutex<Option<UnixStream>>,
+}
+
+impl Client {
+    /// Connects when something is asked.
+    pub fn new(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), connection: Mutex::new(None) }
+    }
+
+    /// Has the gateway serve a sandbox, or one that it serves already under these terms; `sockets` take the place of
+    /// those that it has, and none of them leaves those as they are. The list in `attach` is not looked at.
+    pub async fn attach(&self, attach: Attach, sockets: &[(SocketKind, BorrowedFd<'_>)]) -> Result<(), Error> {
+        let (kinds, descriptors): (Vec<_>, Vec<_>) = sockets.iter().copied().unzip();
+        self.order(&Request::Attach(Attach { sockets: kinds, ..attach }), &descriptors).await
+    }
+
+    /// Replaces what a sandbox may reach.
+    pub async fn update(&self, sandbox: &str, policy: Policy) -> Result<(), Error> {
+        self.order(&Request::Update { sandbox: sandbox.into(), policy }, &[]).await
+    }
+
+    /// Ends all its connections. No error if it is not served.
+    pub async fn detach(&self, sandbox: &str) -> Result<(), Error> {
+        self.order(&Request::Detach { sandbox: sandbox.into() }, &[]).await
+    }
+
+    pub async fn list(&self) -> Result<Vec<Listed>, Error> {
+        match self.ask(&Request::List, &[]).await? {
+            Answer::List { sandboxes } => Ok(sandboxes),
+            _ => Err(Error::Confused),
+        }
+    }
+
+    /// Replaces what holds for the whole installation.
+    pub async fn settings(&self, settings: Settings) -> Result<(), Error> {
+        self.order(&Request::Settings { settings }, &[]).await
+    }
+
+    pub async fn usage(&self, sandbox: &str) -> Result<Usage, Error> {
+        match self.ask(&Request::Usage { sandbox: sandbox.into() }, &[]).await? {
+            Answer::Usage { usage } => Ok(usage),
+            _ => Err(Error::Confused),
+        }
+    }
+
+    /// Ends the gateway, and with it every sandbox's way out.
+    pub async fn stop(&self) -> Result<(), Error> {
+        self.order(&Request::Stop, &[]).await
+    }
+
+    async fn order(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        match self.ask(request, descriptors).await? {
+            Answer::Done => Ok(()),
+            _ => Err(Error::Confused),
+        }
+    }
+
+    async fn ask(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<Answer, Error> {
+        let mut connection = self.connection.lock().await;
+        let mut why = String::new();
+        for pause in PAUSES {
+            sleep(pause).await;
+            let asked = async {
+                let stream = match connection.take() {
+                    Some(stream) => stream,
+                    None => self.connect().await?,
+                };
+                let answer = exchange(&stream, request, descriptors).await?;
+                Ok::<_, Failure>((stream, answer))
+            };
+            why = match timeout(PATIENCE, asked).await {
+                Ok(Ok((stream, answer))) => {
+                    *connection = Some(stream);
+                    return match answer {
+                        Answer::Refused { message } => Err(Error::Refused(message)),
+                        answer => Ok(answer),
+                    };
+                }
+                Ok(Err(Failure::Final(error))) => return Err(error),
+                Ok(Err(Failure::Broken(error))) => error.to_string(),
+                Err(_) => "it does not answer".into(),
+            };
+        }
+        Err(Error::Unreachable(why))
+    }
+
+    async fn connect(&self) -> Result<UnixStream, Failure> {
+        let (_directory, way) = short_way(&self.directory).map_err(frame::Error::Io)?;
+        let stream = UnixStream::connect(way).await.map_err(frame::Error::Io)?;
+        match exchange(&stream, &Request::Hello { protocol: PROTOCOL }, &[]).await? {
+            Answer::Welcome { protocol } if agreed(protocol) == Some(protocol) => Ok(stream),
+            Answer::Refused { message } => Err(Failure::Final(Error::Refused(message))),
+            _ => Err(Failure::Final(Error::Confused)),
+        }
+    }
+}
+
+/// Why an attempt has no answer.
+enum Failure {
+    /// Another attempt may have one.
+    Broken(frame::Error),
+    Final(Error),
+}
+
+impl From<frame::Error> for Failure {
+    fn from(error: frame::Error) -> Self {
+        match error {
+            frame::Error::TooLarge(_) | frame::Error::TooMany => Self::Final(Error::Refused(error.to_string())),
+            frame::Error::Malformed(_) => Self::Final(Error::Confused),
+            error => Self::Broken(error),
+        }
+    }
+}
+
+async fn exchange(
+    stream: &UnixStream,
+    request: &Request,
+    descriptors: &[BorrowedFd<'_>],
+) -> Result<Answer, frame::Error> {
+    send(stream, request, descriptors).await?;
+    Ok(receive::<Answer>(stream).await?.0)
+}
