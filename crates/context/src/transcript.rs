@@ -77,7 +77,11 @@ impl Transcript {
                 let (id, name, input) = (provider_id.clone(), name.clone(), input.clone());
                 self.said(Block::ToolUse(ToolUse { id, name, input, malformed: None }));
             }
-            (Event::AgentToolResult { tool_use_id, content, is_error }, _) => {
+            (
+                Event::AgentToolResult { tool_use_id, content, is_error }
+                | Event::UserToolResult { tool_use_id, content, is_error },
+                _,
+            ) => {
                 self.result(row.position, *tool_use_id, content, *is_error);
             }
             (Event::UserCustomToolResult { custom_tool_use_id, content, is_error }, _) => {

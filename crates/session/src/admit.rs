@@ -7,7 +7,7 @@ use wire::session::Status;
 use wire::{EventId, ThreadId};
 
 use crate::row::Row;
-use crate::state::{CallState, Phase, State};
+use crate::state::{Call, CallState, Phase, State};
 use crate::step::interrupted;
 use crate::writer::{Stamp, Writer};
 
@@ -68,18 +68,24 @@ pub(crate) fn admit_all(writer: &mut Writer<'_>, events: Vec<ClientEvent>, path:
             }
             ClientEvent::Interrupt { thread } => interrupt(writer, thread, &at)?,
             ClientEvent::Confirmation { tool_use_id, verdict, deny_message } => {
-                let (thread, id) = find_asked(writer, &tool_use_id, false, &format!("{at}.tool_use_id"))?;
+                let (thread, id) = find_asked(writer, &tool_use_id, Asks::Confirmation, &format!("{at}.tool_use_id"))?;
                 writer.event(thread, Event::UserToolConfirmation { tool_use_id: id, result: verdict, deny_message });
                 answers.insert(thread);
             }
             ClientEvent::CustomToolResult { custom_tool_use_id, content, is_error } => {
-                let (thread, id) = find_asked(writer, &custom_tool_use_id, true, &format!("{at}.custom_tool_use_id"))?;
+                let path = format!("{at}.custom_tool_use_id");
+                let (thread, id) = find_asked(writer, &custom_tool_use_id, Asks::CustomResult, &path)?;
                 writer.event(thread, Event::UserCustomToolResult { custom_tool_use_id: id, content, is_error });
                 answers.insert(thread);
             }
-            ClientEvent::ToolResult { .. } => {
+            ClientEvent::ToolResult { .. } if !writer.state.is_self_hosted => {
                 let message = "user.tool_result is only for sessions of a self_hosted environment";
                 return Err(Refusal::invalid(format!("{at}.type"), message));
+            }
+            ClientEvent::ToolResult { tool_use_id, content, is_error } => {
+                let (thread, id) = find_asked(writer, &tool_use_id, Asks::Result, &format!("{at}.tool_use_id"))?;
+                writer.event(thread, Event::UserToolResult { tool_use_id: id, content, is_error });
+                answers.insert(thread);
             }
             ClientEvent::SystemMessage { content } => {
                 if waits_for_action(&writer.state) && !follows_result {
@@ -153,13 +159,32 @@ fn interrupt(writer: &mut Writer<'_>, target: Option<ThreadId>, at: &str) -> Res
     Ok(())
 }
 
-fn find_asked(writer: &Writer<'_>, id: &str, custom: bool, path: &str) -> Result<(ThreadId, EventId), Refusal> {
+/// What a call waits for.
+#[derive(Clone, Copy)]
+enum Asks {
+    Confirmation,
+    CustomResult,
+    /// A worker's.
+    Result,
+}
+
+impl Asks {
+    fn is_of(self, call: &Call) -> bool {
+        match self {
+            Self::Confirmation => !call.custom && call.state == CallState::Asked,
+            Self::CustomResult => call.custom && call.state == CallState::Asked,
+            Self::Result => call.state == CallState::Elsewhere,
+        }
+    }
+}
+
+fn find_asked(writer: &Writer<'_>, id: &str, asks: Asks, path: &str) -> Result<(ThreadId, EventId), Refusal> {
     let unknown = || Refusal::invalid(path, format!("No tool call with the id {id} is waiting for this"));
     let id: EventId = id.parse().map_err(|_| unknown())?;
     let mut threads = writer.state.threads.iter();
     let found = threads.find_map(|(thread, state)| {
         let mut calls = state.calls.iter();
-        calls.find(|call| call.id == id && call.custom == custom && call.state == CallState::Asked).map(|_| *thread)
+        calls.find(|call| call.id == id && asks.is_of(call)).map(|_| *thread)
     });
     found.map(|thread| (thread, id)).ok_or_else(unknown)
 }

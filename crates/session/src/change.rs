@@ -1,10 +1,10 @@
 //! The API's own changes to a session: its creation, its update, its archiving.
 
-use wire::ThreadId;
 use wire::agent::Snapshot;
 use wire::event::{ClientEvent, Event};
 use wire::read::Metadata;
 use wire::session::Status;
+use wire::{ThreadId, WorkId};
 
 use crate::admit::{Refusal, admit_all};
 use crate::row::{Entry, Note, Row};
@@ -20,13 +20,39 @@ pub fn create(
     events: Vec<ClientEvent>,
     stamp: &mut dyn Stamp,
 ) -> Result<(State, Vec<Row>), Refusal> {
-    let entry = Entry::Note(Note::Created { agent_name: agent_name.to_owned(), budget });
-    let first = Row { position: 1, id: stamp.event_id(), thread, at: stamp.now(), entry };
+    let created = Note::Created { agent_name: agent_name.to_owned(), budget, is_self_hosted: false };
+    begin(created, thread, None, events, stamp)
+}
+
+/// The same of a session whose built-in calls are run by workers. The work item brings it the first one.
+pub fn create_self_hosted(
+    agent_name: &str,
+    thread: ThreadId,
+    budget: Option<Cost>,
+    work: WorkId,
+    events: Vec<ClientEvent>,
+    stamp: &mut dyn Stamp,
+) -> Result<(State, Vec<Row>), Refusal> {
+    let created = Note::Created { agent_name: agent_name.to_owned(), budget, is_self_hosted: true };
+    begin(created, thread, Some(work), events, stamp)
+}
+
+fn begin(
+    created: Note,
+    thread: ThreadId,
+    work: Option<WorkId>,
+    events: Vec<ClientEvent>,
+    stamp: &mut dyn Stamp,
+) -> Result<(State, Vec<Row>), Refusal> {
+    let first = Row { position: 1, id: stamp.event_id(), thread, at: stamp.now(), entry: Entry::Note(created) };
     let Some(state) = State::begin(&first) else {
         return Err(Refusal::invalid("", "a session begins with its creation"));
     };
     let mut writer = Writer::new(&state, stamp);
     admit_all(&mut writer, events, "initial_events")?;
+    if let Some(work) = work {
+        writer.note(thread, Note::WorkQueued { work });
+    }
     let state = writer.state.clone();
     let mut rows = vec![first];
     rows.extend(writer.rows());

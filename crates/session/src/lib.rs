@@ -13,10 +13,11 @@ mod row;
 mod state;
 mod step;
 mod totals;
+mod work;
 mod writer;
 
 pub use admit::{Refusal, admit};
-pub use change::{Change, archive, create, update};
+pub use change::{Change, archive, create, create_self_hosted, update};
 pub use row::{Entry, Hidden, Note, Row, Stored, Visibility};
 pub use state::{Call, CallState, Instructions, Phase, State, Summary, Thread, Waiting};
 pub use step::{
@@ -24,6 +25,7 @@ pub use step::{
     Window, step,
 };
 pub use totals::{Cost, Tokens, Totals};
+pub use work::{end_work, queue_work};
 pub use writer::Stamp;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wire::content::Content;
-use wire::{Event, EventId, ThreadId, Timestamp};
+use wire::{Event, EventId, ThreadId, Timestamp, WorkId};
 
 use crate::totals::{Cost, Tokens};
 
@@ -78,6 +78,9 @@ pub enum Note {
         agent_name: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         budget: Option<Cost>,
+        /// Whether workers run its built-in calls, and no sandbox of ours.
+        #[serde(default, skip_serializing_if = "is_false")]
+        is_self_hosted: bool,
     },
     /// A sandbox is up. `address` is for the hands to read.
     HandProvisioned { address: String },
@@ -105,6 +108,10 @@ pub enum Note {
     },
     /// The model has ended its turn; what is left to do before the session is idle is done now.
     TurnEnding { stop: wire::event::StopReason, details: Option<wire::event::StopDetails> },
+    /// This work item is the session's: from now on it brings a worker. Always in one append with the item.
+    WorkQueued { work: WorkId },
+    /// The session's work item has ended.
+    WorkEnded { work: WorkId },
 }
 
 impl Note {
@@ -120,6 +127,8 @@ impl Note {
             Self::Cleared { .. } => "context.cleared",
             Self::Spent { .. } => "model.spent",
             Self::TurnEnding { .. } => "turn.ending",
+            Self::WorkQueued { .. } => "work.queued",
+            Self::WorkEnded { .. } => "work.ended",
         }
     }
 }

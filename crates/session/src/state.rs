@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wire::event::Event;
 use wire::session::Status;
-use wire::{ThreadId, Timestamp};
+use wire::{ThreadId, Timestamp, WorkId};
 
 use crate::row::{Entry, Note, Row};
 use crate::totals::{Cost, Totals};
@@ -32,6 +32,10 @@ pub struct State {
     pub budget: Option<Cost>,
     /// The live sandbox's address, as the hands wrote it.
     pub hand: Option<Arc<str>>,
+    /// Whether workers run its built-in calls, and no sandbox of ours.
+    pub is_self_hosted: bool,
+    /// The work item that brings it a worker, if one has not ended.
+    pub work: Option<WorkId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     active_ms: u64,
@@ -60,11 +64,11 @@ impl Summary {
 impl State {
     /// The version of the serialised form, kept beside every snapshot. Raise it whenever the fields change meaning, or
     /// the fold reads a row otherwise than before: a snapshot of another format is folded anew from the log.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// Folds the first row, which must be [`Note::Created`].
     pub fn begin(row: &Row) -> Option<Self> {
-        let Entry::Note(Note::Created { agent_name, budget }) = &row.entry else { return None };
+        let Entry::Note(Note::Created { agent_name, budget, is_self_hosted }) = &row.entry else { return None };
         Some(Self {
             head: row.position,
             status: Status::Idle,
@@ -73,6 +77,8 @@ impl State {
             totals: Totals::default(),
             budget: *budget,
             hand: None,
+            is_self_hosted: *is_self_hosted,
+            work: None,
             created_at: row.at,
             updated_at: row.at,
             active_ms: 0,
@@ -95,6 +101,12 @@ impl State {
     /// Whether a brain has something to do.
     pub fn is_runnable(&self) -> bool {
         matches!(self.status, Status::Running | Status::Rescheduling)
+    }
+
+    /// Whether a worker has something to do, or soon may have: a turn is under way, or waits for an answer.
+    pub fn needs_worker(&self) -> bool {
+        let waits = || self.threads.values().any(|thread| !thread.asked().is_empty());
+        self.is_self_hosted && self.status != Status::Terminated && (self.is_runnable() || waits())
     }
 
     /// Whether the budget is used up. What a model without a price has cost is not known, and may be that much.

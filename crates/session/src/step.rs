@@ -263,22 +263,34 @@ pub(crate) fn interrupted(writer: &mut Writer<'_>, thread: ThreadId) -> bool {
     if state.phase == Phase::Resting {
         return false;
     }
-    let open: Vec<_> = state.calls.iter().filter(|call| call.state != CallState::Settled).map(|call| call.id).collect();
+    let open = state.calls.iter().filter(|call| call.state != CallState::Settled);
+    let open: Vec<_> = open.map(|call| (call.id, call.custom)).collect();
     let begun_with = state.inputs.iter().filter(|waiting| waiting.position < state.begun_at);
     let begun_with: Vec<_> = begun_with.cloned().collect();
     let span = state.span();
     if let Some(span) = span {
         writer.unanswered(thread, span);
     }
-    for call in open {
-        let content = vec![Content::text(INTERRUPTED)];
-        writer.event(thread, Event::AgentToolResult { tool_use_id: call, content, is_error: true });
+    for (call, custom) in open {
+        let event = closing(call, custom, writer.state.is_self_hosted);
+        writer.event(thread, event);
     }
     // They go with their turn, though no request has carried them. What came later is the next turn's.
     for waiting in begun_with {
         writer.processed(thread, waiting);
     }
     true
+}
+
+/// The result of a call that an interrupt ends. A client or a worker that comes later reads the log, and takes no result
+/// but one of its own kind for one: it would run the call after all.
+fn closing(call: EventId, custom: bool, is_self_hosted: bool) -> Event {
+    let content = vec![Content::text(INTERRUPTED)];
+    match (is_self_hosted, custom) {
+        (_, true) => Event::UserCustomToolResult { custom_tool_use_id: call, content, is_error: true },
+        (false, false) => Event::AgentToolResult { tool_use_id: call, content, is_error: true },
+        (true, false) => Event::UserToolResult { tool_use_id: call, content, is_error: true },
+    }
 }
 
 /// How a call of a built-in tool was judged before it was written down.

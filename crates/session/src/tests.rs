@@ -21,3 +21,4 @@ mod tools;
 mod turn;
 mod updates;
 mod words;
+mod workers;

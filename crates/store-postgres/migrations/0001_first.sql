@@ -17,6 +17,8 @@ CREATE TABLE documents (
 CREATE INDEX documents_by_time ON documents (workspace, kind, created_at, id);
 CREATE INDEX documents_live ON documents (workspace, kind, created_at, id) WHERE archived_at IS NULL;
 CREATE INDEX documents_by_parent ON documents (workspace, kind, parent, created_at, id) WHERE parent IS NOT NULL;
+CREATE INDEX documents_live_by_parent ON documents (workspace, kind, parent, created_at, id)
+  WHERE parent IS NOT NULL AND archived_at IS NULL;
 CREATE INDEX documents_by_reference ON documents (workspace, refers) WHERE refers IS NOT NULL;
 
 -- The log's header: the row that compare-and-append compares with, and that is locked for it. A `lease_owner` that is none

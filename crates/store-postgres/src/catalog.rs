@@ -17,6 +17,7 @@ pub(crate) async fn apply(line: &mut Line, changes: &[Change]) -> Result<()> {
             Change::Insert(document) => insert(line, document).await?,
             Change::Update(document) => update(line, document).await?,
             Change::Delete { workspace, kind, id } => delete(line, *workspace, *kind, id).await?,
+            Change::Require { workspace, kind, id } => require(line, *workspace, *kind, id).await?,
             Change::Remember(answer) => answers::remember(line, answer).await?,
             Change::Enqueue(item) => queue::enqueue(line, item).await?,
         }
@@ -39,7 +40,8 @@ pub(crate) async fn insert(line: &mut Line, document: &Document) -> Result<()> {
         // Whoever deletes it waits, and then finds it in use. A reference names no kind, and the key has it before the
         // id: without all of the kinds, every document of the workspace would be read.
         let sql = "SELECT 1 FROM documents WHERE workspace = $1 AND id = $2
-                   AND kind IN ('agent', 'agent_version', 'environment', 'session', 'file') FOR KEY SHARE";
+                   AND kind IN ('agent', 'agent_version', 'environment', 'session', 'file', 'work', 'environment_key')
+                   FOR KEY SHARE";
         let sql = sqlx::query(sql).bind(workspace.clone()).bind(refers.clone());
         line.execute(sql).await?;
     }
@@ -103,6 +105,14 @@ async fn delete(line: &mut Line, workspace: WorkspaceId, kind: Kind, id: &str) -
         0 => Err(Error::NotFound),
         _ => Ok(()),
     }
+}
+
+/// Whoever would archive or delete it waits for the end of this transaction.
+async fn require(line: &mut Line, workspace: WorkspaceId, kind: Kind, id: &str) -> Result<()> {
+    let sql =
+        "SELECT 1 FROM documents WHERE workspace = $1 AND kind = $2 AND id = $3 AND archived_at IS NULL FOR SHARE";
+    let sql = sqlx::query(sql).bind(workspace.to_string()).bind(kind.name()).bind(id.to_owned());
+    line.row(sql).await?.map(|_| ()).ok_or(Error::NotFound)
 }
 
 impl PostgresStore {

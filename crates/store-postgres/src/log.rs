@@ -180,7 +180,7 @@ async fn delete(line: &mut Line, session: SessionId) -> Result<()> {
         line.execute(sqlx::query(sql).bind(id.clone())).await?;
     }
     let sql = "DELETE FROM documents WHERE workspace = $1
-               AND (kind = 'session' AND id = $2 OR kind = 'file' AND parent = $2)";
+               AND (kind = 'session' AND id = $2 OR kind = 'file' AND parent = $2 OR kind = 'work' AND refers = $2)";
     line.execute(sqlx::query(sql).bind(workspace).bind(id)).await.map(|_| ())
 }
 

@@ -20,6 +20,10 @@ CREATE TABLE snapshots (
   body     TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Work items pile up once they are stopped, and pollers look for those that are not.
+CREATE INDEX documents_live_by_parent ON documents (workspace, kind, parent, created_at, id)
+  WHERE parent IS NOT NULL AND archived_at IS NULL;
+
 -- `attempt` was answered, `follows` and `repetition` are others that it knew of. `subject` is a session.
 CREATE TABLE answers (
   workspace   TEXT NOT NULL,

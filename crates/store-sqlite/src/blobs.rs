@@ -26,6 +26,17 @@ impl SqliteStore {
     }
 }
 
+/// Removes what an earlier process was still writing: whole blobs lie in directories.
+pub(crate) fn sweep(blobs: &Path) {
+    for entry in std::fs::read_dir(blobs).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_file())
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!(%error, "a blob that was never finished cannot be removed");
+        }
+    }
+}
+
 #[async_trait]
 impl Blobs for SqliteStore {
     async fn put(

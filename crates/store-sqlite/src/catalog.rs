@@ -15,6 +15,7 @@ pub(crate) fn apply(transaction: &Transaction<'_>, changes: Vec<Change>) -> Resu
         Change::Insert(document) => insert(transaction, &document),
         Change::Update(document) => update(transaction, &document),
         Change::Delete { workspace, kind, id } => delete(transaction, workspace, kind, &id),
+        Change::Require { workspace, kind, id } => require(transaction, workspace, kind, &id),
         Change::Remember(answer) => answers::remember(transaction, &answer),
         Change::Enqueue(item) => queue::enqueue(transaction, &item),
     })
@@ -78,6 +79,14 @@ fn delete(transaction: &Transaction<'_>, workspace: WorkspaceId, kind: Kind, id:
         0 => Err(Error::NotFound),
         _ => Ok(()),
     }
+}
+
+fn require(transaction: &Transaction<'_>, workspace: WorkspaceId, kind: Kind, id: &str) -> Result<()> {
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM documents WHERE workspace = ? AND kind = ? AND id = ? AND archived_at IS NULL)";
+    let values = params![workspace.to_string(), kind.name(), id];
+    let found: bool = transaction.query_row(sql, values, |row| row.get(0)).map_err(failed)?;
+    if found { Ok(()) } else { Err(Error::NotFound) }
 }
 
 pub(crate) fn set(transaction: &Transaction<'_>, name: &str, value: &str) -> Result<()> {

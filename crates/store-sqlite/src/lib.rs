@@ -44,6 +44,7 @@ impl SqliteStore {
         let path = directory.path();
         let blobs = path.join("blobs");
         std::fs::create_dir_all(&blobs).map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        blobs::sweep(&blobs);
         let file = path.join("stead.db");
         let connection = schema::open(&file)?;
         let writer = writer::Writer::start(connection, clock.clone());

@@ -172,7 +172,8 @@ fn delete(transaction: &Transaction<'_>, session: SessionId) -> Result<()> {
         transaction.execute(sql, [&id]).map_err(failed)?;
     }
     let sql = "DELETE FROM documents
-               WHERE workspace = ?1 AND (kind = 'session' AND id = ?2 OR kind = 'file' AND parent = ?2)";
+               WHERE workspace = ?1 AND (kind = 'session' AND id = ?2 OR kind = 'file' AND parent = ?2
+                 OR kind = 'work' AND refers = ?2)";
     transaction.execute(sql, params![workspace, id]).map(|_| ()).map_err(failed)
 }
 

@@ -16,6 +16,10 @@ pub enum Kind {
     Environment,
     Session,
     File,
+    /// A work item of a self-hosted environment.
+    Work,
+    /// What a worker of a self-hosted environment shows.
+    EnvironmentKey,
 }
 
 impl Kind {
@@ -26,13 +30,22 @@ impl Kind {
             Self::Environment => "environment",
             Self::Session => "session",
             Self::File => "file",
+            Self::Work => "work",
+            Self::EnvironmentKey => "environment_key",
         }
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Agent, Self::AgentVersion, Self::Environment, Self::Session, Self::File]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        let kinds = [
+            Self::Agent,
+            Self::AgentVersion,
+            Self::Environment,
+            Self::Session,
+            Self::File,
+            Self::Work,
+            Self::EnvironmentKey,
+        ];
+        kinds.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -47,9 +60,11 @@ pub struct Document {
     pub archived_at: Option<Timestamp>,
     /// Rises with every update; an update names the one it was made from.
     pub version: u64,
-    /// What lists filter on: the agent of a session or of a version, the session of a file.
+    /// What lists filter on: the agent of a session or of a version, the session of a file, the environment of a work item
+    /// or of a key.
     pub parent: Option<String>,
-    /// A second reference that keeps its target from being deleted: the environment of a session.
+    /// A second reference that keeps its target from being deleted: the environment of a session. That of a work item to
+    /// its session has the item deleted with the session.
     pub refers: Option<String>,
     pub body: String,
 }
@@ -80,6 +95,13 @@ pub enum Change {
     Update(Document),
     /// Refused with `InUse` if any document refers to it.
     Delete {
+        workspace: WorkspaceId,
+        kind: Kind,
+        id: String,
+    },
+    /// Refused with `NotFound` unless there is such a document and it is not archived: nobody takes it away before
+    /// what is written with this is there.
+    Require {
         workspace: WorkspaceId,
         kind: Kind,
         id: String,

@@ -123,7 +123,8 @@ pub trait SessionLog: Send + Sync {
     async fn covered(&self, session: SessionId, key: &str) -> Result<u64>;
     /// The first input after `position`, if there is one.
     async fn first_input_after(&self, session: SessionId, position: u64) -> Result<Option<u64>>;
-    /// Removes a session: its rows, its header, its document, its files' documents and the answers that tell of it.
+    /// Removes a session: its rows, its header, its document, those of its files and of its work items, and the answers that
+    /// tell of it.
     /// `InUse` while it is runnable.
     async fn delete_session(&self, session: SessionId) -> Result<()>;
 }

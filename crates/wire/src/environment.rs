@@ -1,10 +1,17 @@
 //! Environments: what a session's sandbox is made of.
 
+mod packages;
+
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::read::{Fields, Invalid, Metadata, MetadataPatch, Patch, Read, text, unsupported};
+use self::packages::PackagesChange;
+use crate::read::{Fields, Invalid, Metadata, MetadataPatch, Patch, Read, text};
 use crate::{EnvironmentId, Timestamp};
+
+pub use packages::{Manager, Packages};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -42,7 +49,12 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Config {
-    Cloud { networking: Networking, packages: Packages },
+    Cloud {
+        networking: Networking,
+        packages: Packages,
+    },
+    /// Workers of the client's own run the calls; nothing of ours does.
+    SelfHosted {},
 }
 
 impl Default for Config {
@@ -58,33 +70,6 @@ pub enum Networking {
     Limited { allowed_hosts: Vec<String>, allow_mcp_servers: bool, allow_package_managers: bool },
 }
 
-/// No manager's packages are installed yet, so every list is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Packages {
-    r#type: String,
-    apt: Vec<String>,
-    cargo: Vec<String>,
-    gem: Vec<String>,
-    go: Vec<String>,
-    npm: Vec<String>,
-    pip: Vec<String>,
-}
-
-impl Default for Packages {
-    fn default() -> Self {
-        let none = Vec::new;
-        Self {
-            r#type: "packages".into(),
-            apt: none(),
-            cargo: none(),
-            gem: none(),
-            go: none(),
-            npm: none(),
-            pip: none(),
-        }
-    }
-}
-
 /// The body of create and of update: they differ in what may be left out.
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -94,9 +79,10 @@ pub struct Change {
     metadata: MetadataPatch,
 }
 
-#[derive(Debug, Clone, Default)]
-struct ConfigChange {
-    networking: Option<NetworkingChange>,
+#[derive(Debug, Clone)]
+enum ConfigChange {
+    Cloud { networking: Option<NetworkingChange>, packages: Option<PackagesChange> },
+    SelfHosted,
 }
 
 #[derive(Debug, Clone)]
@@ -135,20 +121,15 @@ impl Read for Change {
 impl Read for ConfigChange {
     fn read(value: Value, path: &str) -> Result<Self, Invalid> {
         let mut fields = Fields::of(value, path)?;
-        match fields.required::<String>("type")?.as_str() {
-            "cloud" => {}
-            "self_hosted" => return Err(unsupported(&fields.at("type"))),
+        let change = match fields.required::<String>("type")?.as_str() {
+            "cloud" => {
+                Self::Cloud { networking: fields.optional("networking")?, packages: fields.optional("packages")? }
+            }
+            "self_hosted" => Self::SelfHosted,
             _ => return Err(fields.invalid("type", "Input should be 'cloud' or 'self_hosted'")),
-        }
-        let networking = fields.optional("networking")?;
-        if let Some(packages) = fields.optional::<Value>("packages")? {
-            let mut packages = Fields::of(packages, &fields.at("packages"))?;
-            packages.ignore("type");
-            ["apt", "cargo", "gem", "go", "npm", "pip"].into_iter().try_for_each(|name| packages.unsupported(name))?;
-            packages.end()?;
-        }
+        };
         fields.end()?;
-        Ok(Self { networking })
+        Ok(change)
     }
 }
 
@@ -169,13 +150,31 @@ impl Read for NetworkingChange {
     }
 }
 
+const MAX_HOSTS: usize = 1_000;
+
+fn is_address(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok()
+}
+
+/// What ends in a number is none: some programs take it for an address.
+fn is_name(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(plain);
+    let last = text.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let hexadecimal = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(hexadecimal);
+    text.len() <= 253 && text.split('.').all(is_label) && !is_number
+}
+
 /// A bare host, or `*.` and a host. Clients of the launch wrote `https://` in front, so that is taken off.
 fn check_hosts(hosts: Vec<String>, path: &str) -> Result<Vec<String>, Invalid> {
+    if hosts.len() > MAX_HOSTS {
+        return Err(Invalid::new(format!("{path}.allowed_hosts"), format!("At most {MAX_HOSTS} hosts are allowed")));
+    }
     let check = |(index, host): (usize, String)| {
         let bare = host.strip_prefix("https://").unwrap_or(&host).to_owned();
-        let labels = bare.strip_prefix("*.").unwrap_or(&bare);
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if labels.is_empty() || bare.len() > 255 || !labels.bytes().all(plain) {
+        if !bare.strip_prefix("*.").map_or_else(|| is_address(&bare) || is_name(&bare), is_name) {
             let message = "Input should be a host name, or '*.' and one, without scheme, port or path";
             return Err(Invalid::new(format!("{path}.allowed_hosts.{index}"), message));
         }
@@ -190,22 +189,55 @@ impl Change {
         let Some(name) = self.name.clone() else {
             return Err(Invalid::new("name", "Field required"));
         };
-        self.over(Settings { name, description: None, config: Config::default(), metadata: Metadata::new() })
+        let config = match self.config {
+            Some(ConfigChange::SelfHosted) => Config::SelfHosted {},
+            Some(ConfigChange::Cloud { .. }) | None => Config::default(),
+        };
+        self.over(Settings { name, description: None, config, metadata: Metadata::new() })
     }
 
     /// The settings after an update: what is left out stays.
     pub fn over(self, current: Settings) -> Result<Settings, Invalid> {
-        let Config::Cloud { networking, packages } = current.config;
-        let networking = match self.config.and_then(|config| config.networking) {
-            None => networking,
-            Some(change) => change.over(networking),
-        };
         Ok(Settings {
             name: self.name.unwrap_or(current.name),
             description: self.description.over(current.description),
-            config: Config::Cloud { networking, packages },
+            config: match self.config {
+                Some(change) => change.over(current.config)?,
+                None => current.config,
+            },
             metadata: self.metadata.over(current.metadata, "metadata")?,
         })
+    }
+}
+
+impl ConfigChange {
+    fn over(self, current: Config) -> Result<Config, Invalid> {
+        let (networking, packages, reach, software) = match (current, self) {
+            (Config::Cloud { networking, packages }, Self::Cloud { networking: reach, packages: software }) => {
+                (networking, packages, reach, software)
+            }
+            (Config::SelfHosted {}, Self::SelfHosted) => return Ok(Config::SelfHosted {}),
+            (Config::Cloud { .. }, Self::SelfHosted) | (Config::SelfHosted {}, Self::Cloud { .. }) => {
+                let code = Some("invalid_config_type_change");
+                let message = "The type of an environment does not change. Create another environment";
+                return Err(Invalid { code, ..Invalid::new("config.type", message) });
+            }
+        };
+        let networking = match reach {
+            Some(change) => change.over(networking),
+            None => networking,
+        };
+        let packages = match software {
+            Some(change) => change.over(packages),
+            None => packages,
+        };
+        if let Networking::Limited { allow_package_managers: false, .. } = networking
+            && !packages.is_empty()
+        {
+            let message = "Packages under limited networking need allow_package_managers: true";
+            return Err(Invalid::new("config.packages", message));
+        }
+        Ok(Config::Cloud { networking, packages })
     }
 }
 
@@ -253,7 +285,8 @@ mod tests {
         let settings = create(json!({"name": "e", "config": {"type": "cloud", "networking": limited}})).unwrap();
         let update =
             json!({"config": {"type": "cloud", "networking": {"type": "limited", "allow_package_managers": true}}});
-        let Config::Cloud { networking, .. } = Change::read(update, "").unwrap().over(settings).unwrap().config;
+        let config = Change::read(update, "").unwrap().over(settings).unwrap().config;
+        let Config::Cloud { networking, .. } = config else { panic!("{config:?}") };
         let expected = Networking::Limited {
             allowed_hosts: vec!["a.example".into()],
             allow_mcp_servers: true,
@@ -263,13 +296,47 @@ mod tests {
     }
 
     #[test]
+    fn an_update_keeps_the_managers_it_leaves_out() {
+        let packages = json!({"pip": ["a==1"], "npm": ["b@2"]});
+        let settings = create(json!({"name": "e", "config": {"type": "cloud", "packages": packages}})).unwrap();
+        let update = json!({"config": {"type": "cloud", "packages": {"pip": [], "apt": ["c"]}}});
+        let config = Change::read(update, "").unwrap().over(settings).unwrap().config;
+        let Config::Cloud { packages, .. } = config else { panic!("{config:?}") };
+        let of = |manager| packages.of(manager).to_vec();
+        assert_eq!(Manager::ALL.map(of).concat(), ["c", "b@2"]);
+    }
+
+    #[test]
+    fn the_type_of_an_environment_stays() {
+        let of = |kind: &str| create(json!({"name": "e", "config": {"type": kind}})).unwrap();
+        let own = serde_json::to_value(of("self_hosted").config).unwrap();
+        assert_eq!(own, json!({"type": "self_hosted"}));
+        for (from, to, changes) in
+            [("cloud", "cloud", false), ("cloud", "self_hosted", true), ("self_hosted", "cloud", true)]
+        {
+            let update = Change::read(json!({"config": {"type": to}}), "").unwrap();
+            let refused = update.over(of(from)).err();
+            let expected = changes.then_some(("config.type", Some("invalid_config_type_change")));
+            assert_eq!(refused.as_ref().map(|refused| (refused.path.as_str(), refused.code)), expected, "{from} {to}");
+        }
+        let renamed = Change::read(json!({"name": "f"}), "").unwrap().over(of("self_hosted")).unwrap();
+        assert_eq!((renamed.name.as_str(), renamed.config), ("f", Config::SelfHosted {}));
+    }
+
+    #[test]
     fn refusals_name_the_field() {
         for (body, expected) in [
             (json!({}), "name: Field required"),
-            (json!({"name": "e", "config": {"type": "self_hosted"}}), "config.type: This is not supported"),
+            (json!({"name": "e", "config": {"type": "hosted"}}), "config.type: Input should be"),
+            (json!({"name": "e", "config": {"type": "self_hosted", "packages": {}}}), "config.packages: Extra inputs"),
             (
-                json!({"name": "e", "config": {"type": "cloud", "packages": {"pip": ["x"]}}}),
-                "config.packages.pip: This is not supported",
+                json!({"name": "e", "config": {"type": "cloud", "packages": {"pip": ["x", "--index=y"]}}}),
+                "config.packages.pip.1: Input should be a package",
+            ),
+            (
+                json!({"name": "e", "config": {"type": "cloud", "packages": {"pip": ["x"]},
+                    "networking": {"type": "limited", "allowed_hosts": ["files.example"]}}}),
+                "config.packages: Packages under limited networking need",
             ),
             (
                 json!({"name": "e", "config": {"type": "cloud", "networking": {"type": "limited", "allowed_hosts": ["a/b"]}}}),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::work::LeaseState;
 use crate::{Invalid, RequestId};
 
 /// The `error.type` strings, each with its status.
@@ -43,11 +44,13 @@ pub struct Problem {
     pub message: String,
     /// `error.details.error_code`, where the API defines one.
     pub code: Option<&'static str>,
+    /// `error.details.current_state`, where a heartbeat is refused.
+    pub lease: Option<LeaseState>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), code: None }
+        Self { kind, message: message.into(), code: None, lease: None }
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {
@@ -73,7 +76,7 @@ impl Problem {
     }
 
     pub fn envelope(&self, request_id: RequestId) -> Envelope<'_> {
-        let details = self.code.map(|error_code| Details { error_code });
+        let details = self.code.map(|error_code| Details { error_code, current_state: self.lease.as_ref() });
         Envelope { r#type: "error", error: Body { r#type: self.kind, message: &self.message, details }, request_id }
     }
 }
@@ -97,10 +100,12 @@ struct Body<'a> {
     r#type: Kind,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<Details>,
+    details: Option<Details<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Details {
+struct Details<'a> {
     error_code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_state: Option<&'a LeaseState>,
 }

@@ -37,6 +37,9 @@ pub enum Event {
     },
     #[serde(rename = "user.custom_tool_result")]
     UserCustomToolResult { custom_tool_use_id: EventId, content: Vec<Content>, is_error: bool },
+    /// Of a built-in tool that a worker has run.
+    #[serde(rename = "user.tool_result")]
+    UserToolResult { tool_use_id: EventId, content: Vec<Content>, is_error: bool },
     #[serde(rename = "system.message")]
     SystemMessage { content: Vec<Content> },
     #[serde(rename = "agent.message")]
@@ -217,8 +220,9 @@ macro_rules! kinds {
 
 kinds! {
     UserMessage "user.message", UserInterrupt "user.interrupt", UserToolConfirmation "user.tool_confirmation",
-    UserCustomToolResult "user.custom_tool_result", SystemMessage "system.message", AgentMessage "agent.message",
-    AgentThinking "agent.thinking", AgentToolUse "agent.tool_use", AgentToolResult "agent.tool_result",
+    UserCustomToolResult "user.custom_tool_result", UserToolResult "user.tool_result",
+    SystemMessage "system.message", AgentMessage "agent.message", AgentThinking "agent.thinking",
+    AgentToolUse "agent.tool_use", AgentToolResult "agent.tool_result",
     AgentCustomToolUse "agent.custom_tool_use", AgentThreadContextCompacted "agent.thread_context_compacted",
     SessionStatusRunning "session.status_running", SessionStatusIdle "session.status_idle",
     SessionStatusRescheduled "session.status_rescheduled", SessionStatusTerminated "session.status_terminated",

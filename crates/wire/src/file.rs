@@ -35,15 +35,21 @@ pub enum ScopeType {
     Session,
 }
 
+/// Characters of a file name.
+pub const MAX_NAME: usize = 255;
+
+/// Whether file names have this character.
+pub fn is_of_names(letter: char) -> bool {
+    !letter.is_control() && !matches!(letter, '<' | '>' | ':' | '"' | '|' | '?' | '*' | '\\' | '/')
+}
+
 /// Why a file name is not one, or `None` if it is.
 pub fn name_fault(name: &str) -> Option<&'static str> {
     let length = name.chars().count();
-    if length == 0 || length > 255 {
+    if length == 0 || length > MAX_NAME {
         return Some("A file name has 1 to 255 characters");
     }
-    let forbidden =
-        |letter: char| letter.is_control() || matches!(letter, '<' | '>' | ':' | '"' | '|' | '?' | '*' | '\\' | '/');
-    name.chars().any(forbidden).then_some("A file name has none of < > : \" | ? * \\ / and no control characters")
+    (!name.chars().all(is_of_names)).then_some("A file name has none of < > : \" | ? * \\ / and no control characters")
 }
 
 /// The usual type for a name's extension.

@@ -112,6 +112,9 @@ ids! {
     FileId "file_",
     WorkspaceId "wrkspc_",
     RequestId "req_",
+    WorkId "work_",
+    /// Of an environment key; the key itself begins otherwise.
+    KeyId "envkey_",
 }
 
 #[cfg(test)]

@@ -15,9 +15,12 @@ pub mod read;
 pub mod session;
 pub mod sse;
 mod time;
+pub mod work;
 
 pub use error::Problem;
 pub use event::Event;
-pub use id::{AgentId, EnvironmentId, EventId, FileId, RequestId, ResourceId, SessionId, ThreadId, WorkspaceId};
+pub use id::{
+    AgentId, EnvironmentId, EventId, FileId, KeyId, RequestId, ResourceId, SessionId, ThreadId, WorkId, WorkspaceId,
+};
 pub use read::Invalid;
 pub use time::Timestamp;

@@ -185,6 +185,9 @@ fn check_mount(mount: String, path: &str) -> Result<String, Invalid> {
         return Err(Invalid::new(path, "Input should be an absolute path"));
     };
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
+    if mount.len() > 1_024 || inner.split('/').any(|part| part.len() > 255) {
+        return Err(Invalid::new(path, "A path has at most 1024 bytes, and each of its parts at most 255"));
+    }
     if !inner.split('/').all(plain) {
         return Err(Invalid::new(path, "A path has no empty, '.' or '..' parts"));
     }

@@ -45,6 +45,10 @@ impl State {
             Note::HandProvisioned { address } => self.hand = Some(address.as_str().into()),
             Note::HandLost { .. } => self.hand = None,
             Note::Spent { tokens, cost, .. } => self.totals.add(tokens, *cost),
+            Note::WorkQueued { work } => self.work = Some(*work),
+            Note::WorkEnded { work } => {
+                self.work.take_if(|known| *known == *work);
+            }
             _ => {
                 if let Some(thread) = self.threads.get_mut(&row.thread) {
                     thread.fold_note(note);
@@ -70,8 +74,9 @@ impl State {
         {
             self.totals.add(tokens, *cost);
         }
+        let allowed = if self.is_self_hosted { CallState::Elsewhere } else { CallState::Ready };
         if let Some(thread) = self.threads.get_mut(&row.thread) {
-            thread.fold_event(row, event, hidden);
+            thread.fold_event(row, event, hidden, allowed);
         }
     }
 
@@ -111,11 +116,17 @@ impl Thread {
                 self.results.retain(|position| position >= before);
                 self.context_tokens = 0;
             }
-            Note::Created { .. } | Note::HandProvisioned { .. } | Note::HandLost { .. } | Note::Spent { .. } => {}
+            Note::Created { .. }
+            | Note::HandProvisioned { .. }
+            | Note::HandLost { .. }
+            | Note::Spent { .. }
+            | Note::WorkQueued { .. }
+            | Note::WorkEnded { .. } => {}
         }
     }
 
-    fn fold_event(&mut self, row: &Row, event: &Event, hidden: Option<&Hidden>) {
+    /// `allowed` is what becomes of a built-in call that may run.
+    fn fold_event(&mut self, row: &Row, event: &Event, hidden: Option<&Hidden>, allowed: CallState) {
         match event {
             Event::ThreadStatusRunning { .. } => self.run(row.position),
             Event::ThreadStatusIdle { stop_reason, .. } => {
@@ -138,7 +149,7 @@ impl Thread {
             Event::AgentToolUse { name, input, evaluated_permission, .. } => {
                 let state = match (refusal(hidden), evaluated_permission) {
                     (Some(refusal), _) => CallState::Refused(refusal),
-                    (None, Permission::Allow) => CallState::Ready,
+                    (None, Permission::Allow) => allowed,
                     (None, Permission::Ask) => CallState::Asked,
                     (None, Permission::Deny) => {
                         CallState::Refused(format!("Permission to use {name} has been denied."))
@@ -155,12 +166,13 @@ impl Thread {
             Event::UserToolConfirmation { tool_use_id, result, deny_message } => {
                 if let Some(call) = self.calls.iter_mut().find(|call| call.id == *tool_use_id) {
                     call.state = match result {
-                        Verdict::Allow => CallState::Ready,
+                        Verdict::Allow => allowed,
                         Verdict::Deny => CallState::Refused(denial(&call.name, deny_message.as_deref())),
                     };
                 }
             }
             Event::AgentToolResult { tool_use_id: id, .. }
+            | Event::UserToolResult { tool_use_id: id, .. }
             | Event::UserCustomToolResult { custom_tool_use_id: id, .. } => {
                 self.results.push_back(row.position);
                 if let Some(call) = self.calls.iter_mut().find(|call| call.id == *id) {

@@ -100,6 +100,8 @@ pub enum CallState {
     Ready,
     /// Waits for a client: a confirmation, or the result of a custom tool.
     Asked,
+    /// May run, and a worker of the session's environment runs it: waits for the result.
+    Elsewhere,
     /// Must not run; the model is told this.
     Refused(String),
     /// Its result is in the log.
@@ -132,9 +134,10 @@ impl Thread {
         }
     }
 
-    /// The calls that wait for a client, in order.
+    /// The calls that wait for a client, a worker included, in order.
     pub fn asked(&self) -> Vec<EventId> {
-        self.calls.iter().filter(|call| call.state == CallState::Asked).map(|call| call.id).collect()
+        let waits = |call: &&Call| matches!(call.state, CallState::Asked | CallState::Elsewhere);
+        self.calls.iter().filter(waits).map(|call| call.id).collect()
     }
 
     /// Whether anything is queued that the model is to answer. A system message is not: it waits for the next turn.

@@ -114,7 +114,7 @@ fn act(writer: &mut Writer<'_>, thread: ThreadId, flight: &Flight, taken: bool, 
                 };
                 actions.push(action);
             }
-            CallState::Ready | CallState::Asked | CallState::Settled => {}
+            CallState::Ready | CallState::Asked | CallState::Elsewhere | CallState::Settled => {}
         }
     }
     let Some(state) = writer.state.threads.get(&thread) else { return };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use wire::content::Content;
-use wire::event::{Event, StopReason};
+use wire::event::{Event, Permission, StopReason};
 use wire::{EventId, ThreadId};
 
 use super::{Answer, Judged, Said, Spent, Stop, interrupted};
@@ -33,6 +33,8 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
     for Spent { model, tokens, cost } in answer.spent {
         writer.note(thread, Note::Spent { model, tokens, cost });
     }
+    // Calls of a refused answer are never run.
+    let is_void = matches!(answer.stop, Stop::Refusal(_));
     for said in answer.said {
         match said {
             Said::Thinking { id, provider, raw } => {
@@ -41,7 +43,7 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
             Said::Text { id, text } => {
                 writer.hidden_event(thread, id, Event::AgentMessage { content: vec![Content::text(text)] }, None);
             }
-            Said::Use(call) => tool_use(writer, thread, call),
+            Said::Use(call) => tool_use(writer, thread, call, is_void),
         }
     }
     writer.answered(thread, span, answer.model, answer.tokens, answer.cost);
@@ -60,8 +62,12 @@ pub(super) fn answered(writer: &mut Writer<'_>, thread: ThreadId, answer: Answer
     }
 }
 
-fn tool_use(writer: &mut Writer<'_>, thread: ThreadId, call: Use) {
+fn tool_use(writer: &mut Writer<'_>, thread: ThreadId, call: Use, is_void: bool) {
     let Use { id, provider_id, name, input, judged, refusal } = call;
+    // A worker runs what it reads to be allowed, and does not know why else it should not.
+    let is_barred = writer.state.is_self_hosted && (is_void || refusal.is_some());
+    let denied = Judged { permission: Permission::Deny, evaluation: None };
+    let judged = judged.map(|judged| if is_barred { denied } else { judged });
     let event = match judged {
         Some(Judged { permission, evaluation }) => {
             Event::AgentToolUse { name, input, evaluated_permission: permission, evaluation }

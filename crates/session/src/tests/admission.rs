@@ -4,7 +4,7 @@ use wire::ThreadId;
 use wire::event::{ClientEvent, Verdict};
 
 use super::play::{Play, THREAD};
-use super::words::{asks, bash, confirmation, custom, custom_result, id, message, text};
+use super::words::{asks, bash, confirmation, custom, custom_result, id, message, text, worker_result};
 
 /// The request is refused for this field, and leaves nothing.
 #[track_caller]
@@ -71,7 +71,7 @@ fn one_event_that_is_refused_refuses_the_request() {
 fn results_of_built_in_tools_come_from_the_sandbox() {
     let mut play = Play::asking();
     play.answers([asks("a")]);
-    refuses(&mut play, vec![ClientEvent::ToolResult { path: "events.0".into() }], "events.0.type");
+    refuses(&mut play, vec![worker_result(id("a"))], "events.0.type");
 }
 
 #[test]

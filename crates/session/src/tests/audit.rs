@@ -101,6 +101,7 @@ impl Audit {
                 assert_eq!(self.results.insert(row.id, 0), None, "a call is made once");
             }
             Event::AgentToolResult { tool_use_id: of, .. }
+            | Event::UserToolResult { tool_use_id: of, .. }
             | Event::UserCustomToolResult { custom_tool_use_id: of, .. } => {
                 assert_eq!(self.results.insert(*of, 1), Some(0), "no call has two results");
             }

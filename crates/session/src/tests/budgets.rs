@@ -305,7 +305,7 @@ fn an_interrupt_at_the_cap_closes_the_calls_that_wait() {
     play.interrupts().wrote(&[
         "user.interrupt",
         "agent.tool_result a error",
-        "agent.tool_result w error",
+        "user.custom_tool_result w error",
         "session.thread_status_idle end_turn",
         "session.usage",
         "session.status_idle budget_reached",

@@ -247,7 +247,7 @@ fn of_a_session_that_waits_close_its_calls() {
     play.interrupts().wrote(&[
         "user.interrupt",
         "agent.tool_result a error",
-        "agent.tool_result w error",
+        "user.custom_tool_result w error",
         "session.thread_status_idle end_turn",
         "session.usage",
         "session.status_idle end_turn",

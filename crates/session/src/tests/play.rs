@@ -7,16 +7,18 @@
 use wire::content::Content;
 use wire::event::{ClientEvent, FailureKind, StopDetails, Verdict};
 use wire::read::Metadata;
-use wire::{EventId, ThreadId, Timestamp};
+use wire::{EventId, ThreadId, Timestamp, WorkId};
 
 use super::reading::{describe, describe_action};
-use super::words::{confirmation, custom_result, id, message};
+use super::words::{confirmation, custom_result, id, message, worker_result};
 use crate::{
     Action, Answer, Change, Compaction, Cost, Failed, Flight, Input, Limits, Phase, Refusal, Row, Said, Spent, Stamp,
-    State, Step, Stop, Thread, Tokens, admit, archive, create, step, update,
+    State, Step, Stop, Thread, Tokens, admit, archive, create, create_self_hosted, step, update,
 };
 
 pub(super) const THREAD: ThreadId = ThreadId::from_bits(1);
+
+pub(super) const WORK: WorkId = WorkId::from_bits(2);
 
 pub(super) const LIMITS: Limits = Limits { rounds: 3, attempts: 3, compactions: 2, window: None, is_priced: true };
 
@@ -108,6 +110,15 @@ impl Play {
         play
     }
 
+    /// The same of a session whose built-in calls are run by workers.
+    pub(super) fn self_hosted() -> Self {
+        let mut stamp = Ticks(0);
+        let (state, log) = create_self_hosted("Agent", THREAD, None, WORK, Vec::new(), &mut stamp).unwrap();
+        let mut play = Self { state, log, stamp, ..Self::new() };
+        play.says("hi").hears().skips();
+        play
+    }
+
     pub(super) fn thread(&self) -> &Thread {
         &self.state.threads[&THREAD]
     }
@@ -147,6 +158,18 @@ impl Play {
 
     pub(super) fn returns(&mut self, call: &str) -> &mut Self {
         self.sends(vec![custom_result(id(call))])
+    }
+
+    /// A worker has run the call.
+    pub(super) fn works(&mut self, call: &str) -> &mut Self {
+        self.sends(vec![worker_result(id(call))])
+    }
+
+    /// Whatever is done to the session's work item.
+    pub(super) fn work(&mut self, rows: impl FnOnce(&State, &mut dyn Stamp) -> Vec<Row>) -> &mut Self {
+        let rows = rows(&self.state, &mut self.stamp);
+        self.take(rows);
+        self
     }
 
     pub(super) fn archives(&mut self) -> Result<(), Refusal> {

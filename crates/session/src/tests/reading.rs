@@ -20,8 +20,13 @@ pub(super) fn describe(row: &Row) -> String {
         Event::AgentToolResult { tool_use_id, is_error, .. } => {
             format!("{kind} {}{}", label(*tool_use_id), error(*is_error))
         }
+        Event::UserToolResult { tool_use_id, is_error, .. } => {
+            format!("{kind} {}{}", label(*tool_use_id), error(*is_error))
+        }
         Event::UserToolConfirmation { tool_use_id, .. } => format!("{kind} {}", label(*tool_use_id)),
-        Event::UserCustomToolResult { custom_tool_use_id, .. } => format!("{kind} {}", label(*custom_tool_use_id)),
+        Event::UserCustomToolResult { custom_tool_use_id, is_error, .. } => {
+            format!("{kind} {}{}", label(*custom_tool_use_id), error(*is_error))
+        }
         Event::SpanModelRequestEnd { is_error, .. } => format!("{kind}{}", error(*is_error)),
         Event::ThreadStatusIdle { stop_reason, .. } | Event::SessionStatusIdle { stop_reason, .. } => {
             format!("{kind} {}", describe_reason(stop_reason))

@@ -83,16 +83,20 @@ fn private(note: &str) -> Stored {
     }
 }
 
+fn created(budget: Option<Cost>) -> Note {
+    Note::Created { agent_name: "Agent".into(), budget, is_self_hosted: false }
+}
+
 #[test]
 fn a_log_from_before_there_were_budgets_is_read() {
     let row = Row::load(&private(r#"{"note":"created","agent_name":"Agent"}"#), |_| None).unwrap();
-    assert_eq!(row.entry, Entry::Note(Note::Created { agent_name: "Agent".into(), budget: None }));
+    assert_eq!(row.entry, Entry::Note(created(None)));
     assert_eq!(State::begin(&row).unwrap().budget, None);
 }
 
 #[test]
 fn a_budget_is_kept_with_the_creation() {
-    let entry = Entry::Note(Note::Created { agent_name: "Agent".into(), budget: Cost::of_cents(5) });
+    let entry = Entry::Note(created(Cost::of_cents(5)));
     let row = Row { position: 1, id: EventId::from_bits(1), thread: THREAD, at: Timestamp::from_millis(0), entry };
     let read = Row::load(&row.store(), |_| None).unwrap();
     assert_eq!(read, row);

@@ -122,7 +122,7 @@ fn one_whose_turn_was_interrupted_goes_with_the_next_message() {
     play.sends(vec![custom_result(id("w")), system("be brief")]).skips();
     play.interrupts().wrote(&[
         "user.interrupt",
-        "agent.tool_result v error",
+        "user.custom_tool_result v error",
         "session.thread_status_idle end_turn",
         "session.usage",
         "session.status_idle end_turn",

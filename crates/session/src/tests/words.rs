@@ -39,6 +39,11 @@ pub(super) fn custom_result(call: EventId) -> ClientEvent {
     ClientEvent::CustomToolResult { custom_tool_use_id: call.to_string(), content, is_error: false }
 }
 
+pub(super) fn worker_result(call: EventId) -> ClientEvent {
+    let content = vec![Content::text("output")];
+    ClientEvent::ToolResult { tool_use_id: call.to_string(), content, is_error: false }
+}
+
 /// An agent as a session knows it.
 pub(super) fn snapshot() -> Snapshot {
     let model = json!({"id": "model-1", "effort": {"type": "high"}, "speed": "standard"});

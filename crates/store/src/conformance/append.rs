@@ -166,7 +166,11 @@ pub(super) async fn a_deleted_session_leaves_nothing(store: &dyn Store) {
     let file = |id: &str, session: SessionId| {
         Change::Insert(Document { parent: Some(session.to_string()), ..document(Kind::File, id) })
     };
-    let changes = vec![file("file_1", SESSION), file("file_2", other), Change::Insert(document(Kind::File, "file_3"))];
+    let work = |id: &str, session: SessionId| {
+        Change::Insert(Document { refers: Some(session.to_string()), ..document(Kind::Work, id) })
+    };
+    let files = [file("file_1", SESSION), file("file_2", other), Change::Insert(document(Kind::File, "file_3"))];
+    let changes = files.into_iter().chain([work("work_1", SESSION), work("work_2", other)]).collect();
     let working = Append { runnable: true, changes, ..append(SESSION, 1, vec![message(2)]) };
     store.append(working).await.unwrap();
     store.cover(SESSION, "key", 2).await.unwrap();
@@ -186,9 +190,11 @@ pub(super) async fn a_deleted_session_leaves_nothing(store: &dyn Store) {
     let id = SESSION.to_string();
     assert_eq!(store.get(WORKSPACE, Kind::Session, &id).await, Err(Error::NotFound), "{law}: there is a document");
     assert_eq!(store.get(WORKSPACE, Kind::File, "file_1").await, Err(Error::NotFound), "{law}: there is its file");
+    assert_eq!(store.get(WORKSPACE, Kind::Work, "work_1").await, Err(Error::NotFound), "{law}: there is its work");
     assert_eq!(store.append(append(SESSION, 3, vec![message(4)])).await, Err(Error::NotFound), "{law}: it takes rows");
     assert_eq!(store.delete_session(SESSION).await, Err(Error::NotFound), "{law}: it can be deleted again");
     assert_eq!(positions(store, other).await, [1], "other sessions stay");
     store.get(WORKSPACE, Kind::File, "file_2").await.expect("files of other sessions stay");
     store.get(WORKSPACE, Kind::File, "file_3").await.expect("files of no session stay");
+    store.get(WORKSPACE, Kind::Work, "work_2").await.expect("work of other sessions stays");
 }

@@ -80,6 +80,18 @@ pub(super) async fn what_others_refer_to_is_not_deleted(store: &dyn Store) {
     let creation = Append { changes: vec![Change::Insert(session)], ..append(SESSION, 0, vec![first]) };
     store.create_session(WORKSPACE, creation).await.unwrap();
 
+    let require = |id: &str| Change::Require { workspace: WORKSPACE, kind: Kind::Environment, id: id.into() };
+    store.apply(vec![require("env_1")]).await.expect("what is there can be required");
+    let new = Change::Insert(document(Kind::File, "of_another"));
+    let refused = store.apply(vec![new.clone(), require("env_2")]).await;
+    assert_eq!(refused, Err(Error::NotFound), "what is not there cannot be required");
+    let archived = Document { archived_at: Some(at(9)), ..document(Kind::Environment, "env_2") };
+    store.apply(vec![Change::Insert(archived)]).await.unwrap();
+    let refused = store.apply(vec![new, require("env_2")]).await;
+    assert_eq!(refused, Err(Error::NotFound), "nor can what is archived");
+    let absent = store.get(WORKSPACE, Kind::File, "of_another").await;
+    assert_eq!(absent, Err(Error::NotFound), "nothing is written without what it requires");
+
     let refused = store.apply(vec![delete(Kind::Environment, "env_1")]).await;
     assert_eq!(refused, Err(Error::InUse), "an environment with a session is in use");
     store.get(WORKSPACE, Kind::Environment, "env_1").await.expect("what is in use stays");

@@ -17,12 +17,13 @@ impl Documents {
         self.0.values()
     }
 
-    /// Removes a session's document and its files'.
+    /// Removes a session's document, its files' and its work items'.
     pub(super) fn forget_session(&mut self, workspace: WorkspaceId, session: &str) {
         self.0.retain(|_, document| {
             let is_session = document.kind == Kind::Session && document.id == session;
             let is_file = document.kind == Kind::File && document.parent.as_deref() == Some(session);
-            document.workspace != workspace || !(is_session || is_file)
+            let is_work = document.kind == Kind::Work && document.refers.as_deref() == Some(session);
+            document.workspace != workspace || !(is_session || is_file || is_work)
         });
     }
 
@@ -43,6 +44,11 @@ impl Documents {
         // When it was created does not change, whatever the update says.
         *stored = Document { created_at: stored.created_at, ..document };
         Ok(())
+    }
+
+    pub(super) fn require(&self, workspace: WorkspaceId, kind: Kind, id: String) -> Result<()> {
+        let found = self.0.get(&(workspace, kind, id)).filter(|document| document.archived_at.is_none());
+        found.map(|_| ()).ok_or(Error::NotFound)
     }
 
     pub(super) fn delete(&mut self, workspace: WorkspaceId, kind: Kind, id: String) -> Result<()> {

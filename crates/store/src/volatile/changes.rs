@@ -25,6 +25,7 @@ impl Kept {
                 Change::Update(document) => copy.documents.update(document)?,
                 Change::Delete { workspace, kind, id } => copy.documents.delete(workspace, kind, id)?,
                 Change::Remember(answer) => copy.answers.remember(answer)?,
+                Change::Require { workspace, kind, id } => copy.documents.require(workspace, kind, id)?,
                 Change::Enqueue(item) => copy.items.enqueue(item),
             }
         }

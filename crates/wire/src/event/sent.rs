@@ -26,9 +26,11 @@ pub enum ClientEvent {
         content: Vec<Content>,
         is_error: bool,
     },
-    /// The path is kept: only the session's environment tells whether it may be sent.
+    /// Only the session's environment tells whether it may be sent.
     ToolResult {
-        path: String,
+        tool_use_id: String,
+        content: Vec<Content>,
+        is_error: bool,
     },
     /// Text only. Where it may stand in a request is [`Send`]'s to say.
     SystemMessage {
@@ -77,10 +79,11 @@ impl Read for ClientEvent {
                 content: fields.optional("content")?.unwrap_or_default(),
                 is_error: fields.optional("is_error")?.unwrap_or(false),
             },
-            "user.tool_result" => {
-                ["tool_use_id", "content", "is_error"].into_iter().for_each(|name| fields.ignore(name));
-                Self::ToolResult { path: path.to_owned() }
-            }
+            "user.tool_result" => Self::ToolResult {
+                tool_use_id: fields.required("tool_use_id")?,
+                content: fields.optional("content")?.unwrap_or_default(),
+                is_error: fields.optional("is_error")?.unwrap_or(false),
+            },
             "system.message" => Self::SystemMessage { content: read_texts(&mut fields)? },
             "user.define_outcome" => return Err(unsupported(&fields.at("type"))),
             _ => return Err(fields.invalid("type", "Not an event that a client can send")),

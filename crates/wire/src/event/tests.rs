@@ -91,6 +91,8 @@ fn refusals_name_the_field() {
             "events.0.deny_message: Only allowed",
         ),
         (json!({"type": "user.define_outcome", "description": "d"}), "events.0.type: This is not supported"),
+        (json!({"type": "user.tool_result"}), "events.0.tool_use_id: Field required"),
+        (json!({"type": "user.tool_result", "tool_use_id": "x", "is_error": 1}), "events.0.is_error: Input should be"),
         (json!({"type": "system.message", "content": []}), "events.0.content: List should have at least 1"),
         (json!({"type": "system.message", "content": many}), "events.0.content: List should have at most 1000"),
         (
@@ -101,6 +103,13 @@ fn refusals_name_the_field() {
         let message = send(event.clone()).unwrap_err().to_string();
         assert!(message.starts_with(expected), "{event} gave {message}");
     }
+}
+
+#[test]
+fn a_workers_result_may_be_empty_and_is_no_error_unless_it_says_so() {
+    let read = send(json!({"type": "user.tool_result", "tool_use_id": "x", "session_thread_id": "sthr_1"})).unwrap();
+    let expected = ClientEvent::ToolResult { tool_use_id: "x".into(), content: Vec::new(), is_error: false };
+    assert_eq!(read, expected);
 }
 
 #[test]
