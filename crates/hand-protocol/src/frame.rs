@@ -30,8 +30,29 @@ pub enum Verb {
     Outputs,
     /// Bytes of one file below the outputs directory, by its path relative to it. Answered by [`Reply::Chunk`].
     Fetch { path: String, offset: u64, length: u64 },
+    /// The sockets that lead out. Answered by [`Reply::Sockets`], with a copy of each descriptor on the same message.
+    /// Asked on a connection of its own, without a hello, and under any epoch: whoever serves them is no brain.
+    Sockets,
+    /// End every process but the daemon and send what the sandbox has written, to be begun with by another one. Asked on a
+    /// connection of its own, and answered by [`Reply::Ok`]. An archive follows that frame, in pieces: a little-endian
+    /// `u32` length, at most [`crate::MAX_PIECE`], and that many bytes. A length of 0 ends it; then comes, in the same form
+    /// and once, why it is not whole, which is empty if it is. No call begins until the connection ends, unless a higher
+    /// epoch asks for something before the archive has ended: that ends the connection.
+    Save,
     /// End every process and exit. Answered by [`Reply::Ok`].
     Shutdown,
+}
+
+/// What a socket that leads out of a sandbox is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Socket {
+    /// Connections of programs that honour proxy variables.
+    Proxy,
+    DnsUdp,
+    DnsTcp,
+    /// All other connections, whomever they were meant for: the socket's own address tells.
+    Catch,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +91,9 @@ pub enum Reply {
     Chunk {
         data: String,
         eof: bool,
+    },
+    Sockets {
+        kinds: Vec<Socket>,
     },
     Ok,
     /// The epoch is lower than one already seen: whoever asks is no longer this session's brain.

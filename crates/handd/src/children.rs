@@ -31,7 +31,7 @@ pub(crate) enum Ended {
 pub(crate) struct Children {
     state: Mutex<State>,
     spawned: Condvar,
-    /// Reap whatever has ended, not just what was started here. Tests are not the first process, and must not.
+    /// Reap whatever has ended, not just what was started here. To tests no orphans come, and they must not.
     all: bool,
 }
 
@@ -43,7 +43,7 @@ struct State {
 
 impl Children {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), spawned: Condvar::new(), all: processes::is_init() }
+        Self { state: Mutex::default(), spawned: Condvar::new(), all: processes::has_orphans() }
     }
 
     /// Starts a process and watches for its end. Nothing is reaped meanwhile: when the program cannot be executed, the
@@ -71,7 +71,7 @@ impl Children {
         lock(&self.state).watched.remove(&pid);
     }
 
-    /// Reaps for ever. Run by the first process of a sandbox, on a thread of its own.
+    /// Reaps for ever. Run by whoever orphans come to, on a thread of its own.
     pub(crate) fn reap(&self) {
         loop {
             let seen = lock(&self.state).spawns;

@@ -14,10 +14,13 @@ mod descriptors;
 mod devices;
 mod failure;
 mod filter;
+mod guest;
 mod identity;
 mod inside;
 mod layers;
 mod network;
+mod open;
+mod restore;
 mod root;
 
 use std::{
@@ -63,6 +66,10 @@ fn start() -> Result<Launched, Failure> {
         .map_err(|error| Failure::new("configuration", format!("not what the host sends: {error}")))?;
 
     let files = Files::open(&launch.directory)?;
+    if launch.is_open {
+        return second(|_| open::run(&launch, files));
+    }
+    let checkpoint = launch.restore.as_deref().map(restore::open).transpose()?;
     // Best effort: with neither control groups nor this, a machine that runs out of memory chooses for itself.
     let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     for group in &launch.cgroups {
@@ -81,11 +88,20 @@ fn start() -> Result<Launched, Failure> {
     identity::become_root(privileged)?;
     drop(users);
 
+    second(|tell| match &launch.guest {
+        Some(guest) => guest::run(&launch, guest, files, &layers, checkpoint, tell),
+        None => inside::run(&launch, files, layers, checkpoint),
+    })
+}
+
+/// Forks the second process, which is to become the daemon, and waits until it has. `become_it` is given what its failures
+/// are told on.
+fn second(become_it: impl FnOnce(&OwnedFd) -> Failure) -> Result<Launched, Failure> {
     let (verdict, tell) = pipe_with(PipeFlags::CLOEXEC).at(PROCESS)?;
     match descriptors::fork().at(PROCESS)? {
         None => {
             drop(verdict);
-            let failure = inside::run(&launch, files, layers);
+            let failure = become_it(&tell);
             let _ = serde_json::to_writer(File::from(tell), &Launched::from(failure));
             exit(1)
         }
@@ -94,6 +110,11 @@ fn start() -> Result<Launched, Failure> {
             await_daemon(pid, verdict)
         }
     }
+}
+
+/// The filter on system calls, for this process and all that come of it, where nobody else has installed it.
+pub(crate) fn filter_calls() -> Result<(), String> {
+    filter::install().map_err(Failure::into_reason)
 }
 
 /// The pipe closes by itself when the daemon's program is executed. Anything said before is a failure.

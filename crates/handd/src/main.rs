@@ -8,15 +8,23 @@
 mod cancel;
 mod children;
 mod clock;
+mod house;
 mod launch;
+mod layer;
+mod left;
+mod limits;
 mod overflow;
+mod pieces;
 mod places;
+mod porter;
 mod processes;
 mod reach;
+mod relay;
 mod serve;
 mod shell;
 mod sync;
 mod tools;
+mod walk;
 
 use std::{
     io::{self, Write},
@@ -27,10 +35,24 @@ fn main() -> ExitCode {
     // An argument that is not UTF-8 is nobody's who starts us in earnest.
     let mut arguments = std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok());
     match arguments.next().as_deref() {
-        Some("serve") => serve::main(arguments),
+        Some("serve") => serve::main(arguments, serve::Entrance::Listener),
+        Some("guest") => serve::main(arguments, serve::Entrance::Porter),
+        // A container runtime has no filter of ours, and nothing runs yet but this.
+        Some("contained") => match launch::filter_calls() {
+            Ok(()) => serve::main(arguments, serve::Entrance::Porter),
+            Err(why) => {
+                complain(&why);
+                ExitCode::FAILURE
+            }
+        },
+        Some("porter") => porter::main(arguments),
         Some("launch") => launch::main(),
+        Some("house") => house::main(arguments),
+        Some("relay") => relay::main(arguments),
         _ => {
-            complain("usage: handd serve ORPHAN_SECONDS INCARNATION | handd launch");
+            complain(
+                "usage: handd serve CONFIGURATION | handd launch | handd house CONFIGURATION | handd relay SOCKET",
+            );
             ExitCode::from(2)
         }
     }

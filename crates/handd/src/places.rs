@@ -1,6 +1,9 @@
 //! Where things are. Fields, not constants, so that tests can put them elsewhere.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Component, Path, PathBuf},
+};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
@@ -8,6 +11,8 @@ pub(crate) struct Places {
     pub(crate) home: PathBuf,
     pub(crate) outputs: PathBuf,
     pub(crate) overflow: PathBuf,
+    /// What every command finds set besides.
+    pub(crate) environment: Vec<(OsString, OsString)>,
 }
 
 impl Places {
@@ -17,6 +22,8 @@ impl Places {
             home: "/root".into(),
             outputs: hand_protocol::OUTPUTS.into(),
             overflow: hand_protocol::OVERFLOW.into(),
+            // The launcher has chosen all of it.
+            environment: std::env::vars_os().collect(),
         }
     }
 
@@ -27,6 +34,7 @@ impl Places {
             home: root.join("root"),
             outputs: root.join("outputs"),
             overflow: root.join("tool_outputs"),
+            environment: Vec::new(),
         }
     }
 

@@ -17,13 +17,19 @@ use rustix::{
     io::Errno,
 };
 
+use crate::walk::{self, Way};
+
 /// Never held up by what is not a file: for a regular one neither means anything.
 const PLAIN: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// Opens what an agent names, wherever it is, but below `/proc`. Links are followed, save the kernel's own.
 pub(crate) fn open(path: &Path, flags: OFlags) -> io::Result<File> {
     let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o666) } else { Mode::empty() };
-    match openat2(CWD, path, flags | PLAIN, mode, ResolveFlags::NO_MAGICLINKS) {
+    let opened = match openat2(CWD, path, flags | PLAIN, mode, ResolveFlags::NO_MAGICLINKS) {
+        Err(Errno::NOSYS) => walk::open(CWD, path, flags | PLAIN, mode, Way::Anywhere),
+        opened => opened,
+    };
+    match opened {
         Ok(file) => outside_proc(file).map(File::from),
         // A link of the kernel's, or too many of others.
         Err(Errno::LOOP) => Err(refused()),

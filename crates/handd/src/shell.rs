@@ -22,7 +22,11 @@ use std::{
 use hand_protocol::Outcome;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::{cancel::Cancel, children::Children, places::Places, sync};
+use crate::{cancel::Cancel, children::Children, limits::Allowance, places::Places, sync};
+
+/// What runs commands. Where there is no bash, as in small images, what every system has must do.
+pub(crate) const BASH: &str = "/bin/bash";
+pub(crate) const SH: &str = "/bin/sh";
 
 /// What the keeper is asked to do.
 #[derive(Debug)]
@@ -36,6 +40,7 @@ struct Job {
     /// The call's id, which names the file of a too long output.
     call: String,
     cancel: Arc<Cancel>,
+    allowance: Allowance,
     reply: mpsc::Sender<Outcome>,
 }
 
@@ -55,9 +60,9 @@ pub(crate) fn start(places: &Places, children: Arc<Children>) -> io::Result<Hand
 
 impl Handle {
     /// Has an order carried out, and waits for its end.
-    pub(crate) fn run(&self, order: Order, call: &str, cancel: Arc<Cancel>) -> Outcome {
+    pub(crate) fn run(&self, order: Order, call: &str, cancel: Arc<Cancel>, allowance: Allowance) -> Outcome {
         let (reply, answer) = mpsc::channel();
-        let sent = self.jobs.send(Job { order, call: call.to_owned(), cancel, reply });
+        let sent = self.jobs.send(Job { order, call: call.to_owned(), cancel, allowance, reply });
         self.ring();
         match sent.ok().and_then(|()| answer.recv().ok()) {
             Some(outcome) => outcome,

@@ -20,7 +20,9 @@ use hand_protocol::{Content, Execute, Outcome};
 
 use crate::{
     cancel::{Cancel, INTERRUPTED},
-    clock, overflow,
+    clock,
+    limits::{Allowance, Limits},
+    overflow,
     places::Places,
     shell,
 };
@@ -33,6 +35,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Bench<'a> {
     pub(crate) places: &'a Places,
     pub(crate) shell: &'a shell::Handle,
+    pub(crate) limits: &'a Limits,
 }
 
 /// One call, on its way through a tool.
@@ -40,7 +43,10 @@ struct Call<'a> {
     id: &'a str,
     places: &'a Places,
     cancel: Arc<Cancel>,
+    /// The tool's own.
     deadline: Instant,
+    /// What no tool can exceed.
+    allowance: Allowance,
 }
 
 /// Why a tool gave no result, in the words that the model reads.
@@ -52,7 +58,8 @@ type Result = std::result::Result<Outcome, Failed>;
 /// Runs a call to its end. Whatever goes wrong is an outcome too.
 pub(crate) fn run(bench: Bench<'_>, execute: &Execute, cancel: Arc<Cancel>) -> Outcome {
     let deadline = clock::now() + LIMIT;
-    let call = Call { id: &execute.call, places: bench.places, cancel, deadline };
+    let allowance = bench.limits.allowance();
+    let call = Call { id: &execute.call, places: bench.places, cancel, deadline, allowance };
     let input = &execute.input;
     let result = match execute.tool.as_str() {
         "bash" => bash::run(&call, bench.shell, input),
@@ -64,7 +71,7 @@ pub(crate) fn run(bench: Bench<'_>, execute: &Execute, cancel: Arc<Cancel>) -> O
         other => Err(Failed(format!("unknown tool: {other}"))),
     };
     let outcome = result.unwrap_or_else(|Failed(message)| Outcome::error(message));
-    fit(outcome, &call)
+    bench.limits.explain(fit(outcome, &call), bench.places)
 }
 
 /// Sees to it that no text is empty or too long.
@@ -81,6 +88,9 @@ impl Call<'_> {
     fn check(&self) -> std::result::Result<(), Failed> {
         if self.cancel.is_set() {
             return Err(Failed(INTERRUPTED.to_owned()));
+        }
+        if self.allowance.is_over() {
+            return Err(Failed(self.allowance.words()));
         }
         if clock::now() >= self.deadline {
             return Err(Failed(format!("the tool took longer than {}s and was stopped", LIMIT.as_secs())));

@@ -1,34 +1,58 @@
 //! The two traits of this crate, and what passes through them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use hand_protocol::{Entry, Execute, Found, Outcome};
 use serde::{Deserialize, Serialize};
 
-use crate::BoxedStream;
+use crate::{BoxedStream, Limits};
 
 /// What a session's hand must be made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// Names the hand's directory; the session's id.
     pub name: String,
     /// Input files, as (path on the host, path below the uploads directory, absolute from its root).
     pub uploads: Vec<(PathBuf, String)>,
     pub limits: Limits,
+    pub ground: Ground,
+    /// What it may reach. None: nothing.
+    pub network: Option<Network>,
+    /// A checkpoint of an earlier sandbox of the session, to begin with.
+    pub restore: Option<PathBuf>,
+    /// A directory that takes what is written, so that [`Sandbox::harvest`] can make a layer of it. Made if it is not
+    /// there; what an earlier sandbox has left in it goes. Nothing bounds what is written to it: who asks for it looks
+    /// after its size. There, programs may also be installed for other users than root, as package managers do.
+    pub keep: Option<PathBuf>,
 }
 
-/// What one sandbox may use. Each is enforced by whichever means the machine has; `stead doctor` says which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Bytes of resident memory, summed over the sandbox's processes.
-    pub memory: u64,
-    /// Processes and threads.
-    pub processes: u64,
-    /// Bytes in the private writable layer.
-    pub disk: u64,
-    /// Seconds a sandbox lives on with no server attached, before it ends itself.
-    pub orphan_seconds: u64,
+/// What lies below a sandbox's private layer. Read-only, and shared by many.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ground {
+    /// An unpacked image. None: the host's own system.
+    pub rootfs: Option<PathBuf>,
+    /// What was installed over it, the newest first: directories that [`Sandbox::harvest`] has made.
+    pub layers: Vec<PathBuf>,
+    /// What is set in every process's environment besides.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What a sandbox may reach, which its gateway sees to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    pub reach: Reach,
+    /// Bytes that may leave in the sandbox's life.
+    pub egress: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Reach {
+    /// Whatever is public.
+    Unrestricted,
+    /// These hosts, and with `packages` what package managers need.
+    Limited { hosts: Vec<String>, packages: bool },
 }
 
 /// Where a live hand is found again after the server restarts. Kept in the session's log as a private row.
@@ -63,6 +87,55 @@ pub trait Sandbox: Send + Sync {
     async fn destroy(&self, name: &str, incarnation: Option<&str>) -> std::io::Result<()>;
     /// Every sandbox of this machine that has not been destroyed, live or dead.
     async fn kept(&self) -> Vec<Kept>;
+
+    /// Puts an input file where a live sandbox sees it, or takes it away. No error if that sandbox is no more.
+    async fn upload(&self, _address: &Address, _path: &str, _file: Option<&Path>) -> std::io::Result<()> {
+        Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "this backend cannot change its input files"))
+    }
+
+    /// Gives the gate the sockets of all live sandboxes once more.
+    async fn reopen(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether a sandbox that keeps what is written can give files to other users than root, as `apt` and `dpkg` must.
+    fn installs_for_others(&self) -> bool {
+        false
+    }
+
+    /// Ends a sandbox that was provisioned to keep what is written, and makes a layer of it: the directory that
+    /// [`Spec::keep`] named then holds `root`, which lies over the root, and `usr`, which lies over the host's `/usr`.
+    /// Whatever comes of it, the sandbox is no more; if it fails, what was kept is of no use.
+    async fn harvest(&self, _name: &str) -> std::io::Result<()> {
+        Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "this backend makes no layers"))
+    }
+
+    /// Puts a sandbox away: ends its processes and keeps its files. What the shell had in mind is lost: its directory, its
+    /// variables, what ran in the background. If it fails, the sandbox lives on.
+    async fn rest(&self, _address: &Address, _epoch: u64) -> Result<Checkpoint, Lost> {
+        Err(Lost::Refused("this backend keeps no checkpoints".into()))
+    }
+
+    /// What the sandbox at this address was put away as, until it is forgotten. A later sandbox of the same name, alive or
+    /// destroyed, does not take it away. An error where that cannot be found out just now.
+    async fn checkpoint(&self, _address: &Address) -> std::io::Result<Option<Checkpoint>> {
+        Ok(None)
+    }
+
+    /// Removes what the sandbox at this address was put away as.
+    async fn forget(&self, _address: &Address) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The files of a sandbox that was put away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// On this machine, readable by this server alone.
+    pub path: PathBuf,
+    pub bytes: u64,
+    /// When that was, in milliseconds since the Unix epoch.
+    pub at: i64,
 }
 
 /// A sandbox that is there, or what is left of one.
@@ -71,6 +144,10 @@ pub struct Kept {
     pub name: String,
     /// None of one that was never finished.
     pub incarnation: Option<String>,
+    /// If it was put away.
+    pub checkpoint: Option<Checkpoint>,
+    /// What it stands on, its base included, as far as that is known.
+    pub layers: Vec<PathBuf>,
 }
 
 /// One live sandbox: give it a name and an input, get content back.

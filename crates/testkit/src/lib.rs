@@ -1,4 +1,5 @@
-//! Services for tests: a PostgreSQL and a NATS of their own, on loopback, gone with the test process.
+//! Services for tests: a PostgreSQL and a NATS of their own, on loopback, gone with the test process; and programs that
+//! few machines have.
 //!
 //! Where one is not installed, tests that need it are skipped, loudly and by name; under `CI=true` that is a failure.
 
@@ -7,3 +8,4 @@
 pub mod nats;
 pub mod postgres;
 mod process;
+pub mod programs;

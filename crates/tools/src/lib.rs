@@ -2,6 +2,7 @@
 
 mod described;
 mod policy;
+pub mod words;
 
 pub use described::{CATALOGUE, described};
 pub use policy::{Offer, Verdict, is_repeatable};

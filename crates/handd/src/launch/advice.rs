@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{identity, layers, root};
+use super::{guest, identity, layers, root};
 
 /// A number below `/proc/sys`, where this kernel has it.
 pub(super) fn setting(name: &str) -> Option<u64> {
@@ -31,7 +31,15 @@ pub(super) fn advice(step: &str, errno: i32, setting: impl Fn(&str) -> Option<u6
         "root needs CAP_SYS_ADMIN here; give it to the container (`--cap-add SYS_ADMIN`), or run Stead as an ordinary user"
     } else if errno == libc::ENOSYS && (step == layers::BASE || step == layers::UPLOADS) {
         "this needs Linux 5.12 or newer (mount_setattr)"
-    } else if matches!(errno, libc::EINVAL | libc::ENODEV | libc::EPERM) && (step == root::ROOT || step == root::USR) {
+    } else if step == guest::GROUPS {
+        "a container runtime needs control groups of version 2 and their namespaces in the kernel (CONFIG_CGROUPS), even \
+         where nothing is mounted of them; without them use the sandbox `namespace`"
+    } else if errno == libc::EINVAL && step == root::KEPT_ROOT {
+        "the file system of the data directory cannot be the upper of an overlay, as that of a container or of a network \
+         cannot; put the data directory on a local disk (in a container: on a volume)"
+    } else if matches!(errno, libc::EINVAL | libc::ENODEV | libc::EPERM)
+        && matches!(step, root::ROOT | root::USR | root::KEPT_ROOT)
+    {
         "overlayfs must be built into the kernel or loaded (`modprobe overlay`), and be allowed in user namespaces \
          (Linux 5.11 or newer)"
     } else {
@@ -56,6 +64,8 @@ mod tests {
             (layers::BASE, libc::EPERM, ("", 0), "CAP_SYS_ADMIN"),
             (layers::UPLOADS, libc::ENOSYS, ("", 0), "5.12"),
             (root::USR, libc::ENODEV, ("", 0), "modprobe overlay"),
+            (guest::GROUPS, libc::ENODEV, ("", 0), "CONFIG_CGROUPS"),
+            (root::KEPT_ROOT, libc::EINVAL, ("", 0), "on a volume"),
         ];
         for (step, errno, (name, value), part) in table {
             let advice = advice(step, *errno, |asked| (asked == *name).then_some(*value)).unwrap_or_default();

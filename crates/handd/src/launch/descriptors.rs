@@ -10,21 +10,22 @@ use std::{
     path::Path,
 };
 
-use hand_protocol::{JOURNAL_FD, LISTENER_FD};
+use hand_protocol::{JOURNAL_FD, LEFT, LEFT_FD, LISTENER_FD, MAX_SOCKETS, SOCKETS_FD, Socket, UPPER_FD, USR_UPPER_FD};
 use rustix::{
     fs::Mode,
     process::{self, Pid},
 };
 
 use super::failure::{At, Failure};
+use crate::layer::Layer;
 
 const DIRECTORY: &str = "the hand's directory";
 const NULL: &str = "/dev/null";
 
-/// Closes whatever the server has let through, and keeps the daemon's two numbers from being given to anything else.
+/// Closes whatever the server has let through, and keeps the daemon's numbers from being given to anything else.
 pub(super) fn reset() -> io::Result<()> {
     close_range(LISTENER_FD, 0)?;
-    for number in [LISTENER_FD, JOURNAL_FD] {
+    for number in LISTENER_FD..SOCKETS_FD + MAX_SOCKETS {
         let held = File::open(NULL)?.into_raw_fd();
         if held != number {
             return Err(io::Error::other(format!("descriptor {held} where {number} was free")));
@@ -37,6 +38,7 @@ pub(super) fn reset() -> io::Result<()> {
 pub(super) struct Files {
     listener: OwnedFd,
     journal: OwnedFd,
+    left: OwnedFd,
 }
 
 impl Files {
@@ -51,19 +53,32 @@ impl Files {
         let listener = UnixListener::bind("socket").at("socket")?;
         let mut options = OpenOptions::new();
         let journal = options.read(true).append(true).create(true).mode(0o600).open("journal").at("journal")?;
+        let left = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(LEFT).at(LEFT)?;
         process::chdir("/").at(DIRECTORY)?;
-        Ok(Self { listener: listener.into(), journal: journal.into() })
+        Ok(Self { listener: listener.into(), journal: journal.into(), left: left.into() })
     }
 
     /// Puts everything where the daemon expects it; all else is closed when its program is executed.
-    pub(super) fn place(self) -> io::Result<()> {
+    pub(super) fn place(self, layer: Option<&Layer>, sockets: &[(Socket, OwnedFd)]) -> io::Result<()> {
         let null = File::open(NULL)?;
         copy(null.as_raw_fd(), 0)?;
         // Standard output still leads to the host's ear; what the daemon says belongs in its log.
         copy(2, 1)?;
         copy(self.listener.as_raw_fd(), LISTENER_FD)?;
         copy(self.journal.as_raw_fd(), JOURNAL_FD)?;
-        close_range(JOURNAL_FD + 1, libc::CLOSE_RANGE_CLOEXEC)
+        if let Some(layer) = layer {
+            copy(layer.root.as_raw_fd(), UPPER_FD)?;
+            copy(self.left.as_raw_fd(), LEFT_FD)?;
+        }
+        if let Some(usr) = layer.and_then(|layer| layer.usr.as_ref()) {
+            copy(usr.as_raw_fd(), USR_UPPER_FD)?;
+        }
+        let mut next = SOCKETS_FD;
+        for (_, socket) in sockets.iter().take(MAX_SOCKETS.unsigned_abs() as usize) {
+            copy(socket.as_raw_fd(), next)?;
+            next += 1;
+        }
+        close_range(next, libc::CLOSE_RANGE_CLOEXEC)
     }
 }
 
@@ -79,7 +94,7 @@ pub(super) fn fork() -> io::Result<Option<Pid>> {
 
 #[allow(unsafe_code, reason = "dup2 onto a fixed number has no safe form")]
 fn copy(from: RawFd, to: RawFd) -> io::Result<()> {
-    // SAFETY: `to` is a standard stream or one of the two numbers held by `reset`, which no Rust value owns.
+    // SAFETY: `to` is a standard stream or one of the numbers held by `reset`, which no Rust value owns.
     if unsafe { libc::dup2(from, to) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

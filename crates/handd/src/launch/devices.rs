@@ -25,13 +25,7 @@ const TTY: u32 = 5;
 /// Fills `at`. `shared` becomes `/dev/shm`: a directory of the writable layer, so that its size counts there.
 pub(super) fn make(at: &str, shared: &str, groups: u32) -> io::Result<()> {
     mount("tmpfs", at, "tmpfs", MountFlags::NOSUID, c"size=64k,nr_inodes=64,mode=0755")?;
-    for name in DEVICES {
-        show(at, name)?;
-    }
-    // A machine without a console may have none.
-    if Path::new("/dev/tty").exists() {
-        show(at, "tty")?;
-    }
+    show_all(at)?;
     for (target, name) in LINKS {
         symlink(target, format!("{at}/{name}"))?;
     }
@@ -52,8 +46,15 @@ pub(super) fn make(at: &str, shared: &str, groups: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// All that any program may expect.
+pub(super) fn show_all(at: &str) -> io::Result<()> {
+    DEVICES.iter().try_for_each(|name| show(at, name))?;
+    // A machine without a console may have none.
+    if Path::new("/dev/tty").exists() { show(at, "tty") } else { Ok(()) }
+}
+
 /// A device node cannot be made in a user namespace, but the host's can be shown.
-fn show(at: &str, name: &str) -> io::Result<()> {
+pub(super) fn show(at: &str, name: &str) -> io::Result<()> {
     let here = format!("{at}/{name}");
     File::create(&here)?;
     Ok(mount_bind(format!("/dev/{name}"), here)?)

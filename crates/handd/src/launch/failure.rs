@@ -16,6 +16,10 @@ impl Failure {
     pub(super) fn new(step: &'static str, reason: impl Into<String>) -> Self {
         Self { step, reason: reason.into() }
     }
+
+    pub(super) fn into_reason(self) -> String {
+        self.reason
+    }
 }
 
 impl From<Failure> for Launched {

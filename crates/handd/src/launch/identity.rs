@@ -98,7 +98,7 @@ pub(super) fn become_root(privileged: bool) -> Result<(), Failure> {
 }
 
 #[allow(unsafe_code, reason = "an unshare of descriptors could surprise other threads")]
-fn unshare(flags: UnshareFlags) -> io::Result<()> {
+pub(super) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: descriptors are never among the flags, and this process has one thread.
     unsafe { unshare_unsafe(flags) }.map_err(io::Error::from)
 }

@@ -36,6 +36,10 @@ impl Adopters {
         Adopter(self)
     }
 
+    pub(super) fn is_anybody(&self) -> bool {
+        lock(&self.presence).connected > 0
+    }
+
     /// Returns once nobody has been connected for this long without a break.
     pub(super) fn wait_until_orphaned(&self, patience: Duration) {
         let mut presence = lock(&self.presence);

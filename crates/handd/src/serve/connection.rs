@@ -1,5 +1,7 @@
 //! One connection: requests in, answers out, in whatever order they come to be.
 
+mod save;
+
 use std::{
     io::BufReader,
     net::Shutdown,
@@ -31,14 +33,28 @@ pub(super) fn serve(stream: UnixStream, service: &Arc<Service>) {
     let mut requests = BufReader::new(reading);
     let writer = Arc::new(Writer(Mutex::new(stream)));
     let mut adopter = None;
+    // While it is kept nothing begins.
+    let mut rest = None;
     // A frame that cannot be read ends the connection: where the next one starts is not known.
     while let Ok(Request { seq, epoch, verb }) = read_frame(&mut requests) {
         let reply = match verb {
             Verb::Hello { version } => hello(service, epoch, version, &mut adopter),
+            Verb::Sockets => match service.sockets.send(seq, &mut lock(&writer.0)) {
+                Ok(()) => continue,
+                Err(_) => break,
+            },
             _ if adopter.is_none() => refused("the first request must be a hello"),
             Verb::Execute(execute) => match begin(service, &writer, seq, epoch, execute) {
                 Some(reply) => reply,
                 None => continue,
+            },
+            Verb::Save => match save::begin(service, &writer, epoch) {
+                Ok(begun) => {
+                    writer.answer(seq, Reply::Ok);
+                    save::send(service, &writer, rest.insert(begun));
+                    continue;
+                }
+                Err(reply) => reply,
             },
             Verb::Shutdown => match service.ledger.admit(epoch) {
                 Ok(()) => {
@@ -100,7 +116,9 @@ fn answer(service: &Service, epoch: u64, verb: Verb) -> Reply {
                 .map(|(data, eof)| Reply::Chunk { data, eof })
                 .map_err(|error| Denied::Refused(format!("{path}: {error}")))
         }),
-        Verb::Hello { .. } | Verb::Execute(_) | Verb::Shutdown => Err(Denied::Refused("not answered here".to_owned())),
+        Verb::Hello { .. } | Verb::Execute(_) | Verb::Sockets | Verb::Save | Verb::Shutdown => {
+            Err(Denied::Refused("not answered here".to_owned()))
+        }
     };
     result.unwrap_or_else(denial)
 }

@@ -9,7 +9,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 /// Takes a descriptor over, and sees to it that no tool inherits it. An error if there is none of that number.
 #[expect(unsafe_code, reason = "a descriptor that comes by its number has no owner that Rust knows of")]
-pub(super) fn take(number: RawFd) -> io::Result<OwnedFd> {
+pub(crate) fn take(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: only used here, where a number that is not open makes the call fail, and does no harm.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;

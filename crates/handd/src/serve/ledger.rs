@@ -4,13 +4,17 @@
 //! one already seen changes nothing: the check and the change are one step under one lock, so that whoever has been
 //! told "never received" by a higher epoch can rely on it.
 
+mod rest;
+
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex},
 };
 
 use hand_protocol::{Found, MAX_FRAME, Outcome};
 
+pub(super) use self::rest::Rest;
+use self::rest::Resting;
 use super::journal::{self, Journal, Past, Span};
 use crate::{cancel::Cancel, sync::lock};
 
@@ -41,6 +45,8 @@ pub(super) enum Begun {
 
 pub(super) struct Ledger {
     state: Mutex<State>,
+    /// Calls may begin again.
+    reopened: Condvar,
 }
 
 struct State {
@@ -49,6 +55,10 @@ struct State {
     calls: HashMap<String, Call>,
     journal: Journal,
     recent: VecDeque<(String, Arc<Outcome>)>,
+    /// While the sandbox is being put away.
+    resting: Option<Resting>,
+    /// The limit, in bytes, if want of memory has ended an earlier incarnation.
+    short_of: Option<u64>,
 }
 
 enum Call {
@@ -69,17 +79,18 @@ impl Ledger {
             Past::Finished(span) => (call, Call::Finished(span)),
         });
         let calls = calls.collect();
-        Self { state: Mutex::new(State { epoch: 0, running: 0, calls, journal, recent: VecDeque::new() }) }
+        let state =
+            State { epoch: 0, running: 0, calls, journal, recent: VecDeque::new(), resting: None, short_of: None };
+        Self { state: Mutex::new(state), reopened: Condvar::new() }
     }
 
     /// Takes note of an epoch, or tells it off.
     pub(super) fn admit(&self, epoch: u64) -> Result<(), Denied> {
-        lock(&self.state).admit(epoch)
+        self.enter(epoch).map(drop)
     }
 
     pub(super) fn begin(&self, epoch: u64, call: &str, listener: Listener) -> Result<Begun, Denied> {
-        let mut state = lock(&self.state);
-        state.admit(epoch)?;
+        let mut state = self.enter(epoch)?;
         let span = match state.calls.get_mut(call) {
             None => return state.start(call, listener).map(Begun::Run),
             Some(Call::Running { listeners, .. }) => {
@@ -88,8 +99,7 @@ impl Ledger {
             }
             Some(Call::Kept(outcome)) => return Ok(Begun::Finished(Arc::clone(outcome))),
             Some(Call::Unknown) => {
-                let message = format!("call {call} was started by an earlier incarnation, and its end is not known");
-                return Err(Denied::Refused(message));
+                return Err(Denied::Refused(state.not_known(call)));
             }
             Some(Call::Finished(span)) => *span,
         };
@@ -131,10 +141,14 @@ impl Ledger {
         }
     }
 
+    /// An earlier incarnation was ended because the sandbox's processes held more than this, in bytes.
+    pub(super) fn tell_of_memory(&self, limit: u64) {
+        lock(&self.state).short_of = Some(limit);
+    }
+
     /// What is known of these calls, in their order.
     pub(super) fn look(&self, epoch: u64, calls: &[String]) -> Result<Vec<Found>, Denied> {
-        let mut state = lock(&self.state);
-        state.admit(epoch)?;
+        let state = self.enter(epoch)?;
         let file = state.journal.file();
         let mut weight = 0;
         let mut found = Vec::with_capacity(calls.len());
@@ -167,8 +181,7 @@ impl Ledger {
 
     /// Tells a running call to stop. One that does not run needs no telling.
     pub(super) fn cancel(&self, epoch: u64, call: &str) -> Result<(), Denied> {
-        let mut state = lock(&self.state);
-        state.admit(epoch)?;
+        let state = self.enter(epoch)?;
         if let Some(Call::Running { cancel, .. }) = state.calls.get(call) {
             cancel.set();
         }
@@ -177,6 +190,15 @@ impl Ledger {
 }
 
 impl State {
+    /// Why nobody knows what became of a call.
+    fn not_known(&self, call: &str) -> String {
+        let why = self.short_of.map(|limit| {
+            format!(": the sandbox's memory limit of {} MiB was reached, and all processes were ended", limit >> 20)
+        });
+        let why = why.unwrap_or_default();
+        format!("call {call} was started by an earlier incarnation, and its end is not known{why}")
+    }
+
     fn admit(&mut self, epoch: u64) -> Result<(), Denied> {
         if epoch < self.epoch {
             return Err(Denied::Fenced(self.epoch));
@@ -186,6 +208,9 @@ impl State {
     }
 
     fn start(&mut self, call: &str, listener: Listener) -> Result<Arc<Cancel>, Denied> {
+        if self.resting.is_some() {
+            return Err(rest::away());
+        }
         if self.running >= RUNNING {
             return Err(Denied::Refused(format!("{RUNNING} calls are running already")));
         }

@@ -13,9 +13,15 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hand_protocol::{Entry, MAX_CHUNK};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat2};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, openat, openat2},
+    io::Errno,
+};
 
-use crate::reach;
+use crate::{
+    reach,
+    walk::{self, Way},
+};
 
 /// Files listed at most.
 const ENTRIES: usize = 1_000;
@@ -62,7 +68,18 @@ pub(super) fn list(root: &Path) -> (Vec<Entry>, bool) {
 
 fn directory(from: impl AsFd, path: &Path, how: ResolveFlags) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(openat2(from, path, flags, Mode::empty(), how)?)
+    open(from, path, flags, how)
+}
+
+fn open(from: impl AsFd, path: &Path, flags: OFlags, how: ResolveFlags) -> io::Result<OwnedFd> {
+    match openat2(&from, path, flags, Mode::empty(), how) {
+        Err(Errno::NOSYS) if how.contains(ResolveFlags::BENEATH) => {
+            Ok(walk::open(from, path, flags, Mode::empty(), Way::Beneath)?)
+        }
+        // The root itself: whatever links lead to it, none of the tree's own is among them.
+        Err(Errno::NOSYS) => Ok(openat(walk::step(from, path)?, ".", flags, Mode::empty())?),
+        opened => Ok(opened?),
+    }
 }
 
 fn finish(mut entries: Vec<Entry>, truncated: bool) -> (Vec<Entry>, bool) {
@@ -85,7 +102,7 @@ pub(super) fn fetch(root: &Path, path: &str, offset: u64, length: u64) -> io::Re
     // Non-blocking, so that a FIFO with no writer is opened, seen for what it is, and refused.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = File::from(openat2(root, path, flags, Mode::empty(), inside)?);
+    let file = File::from(open(root, Path::new(path), flags, inside)?);
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }

@@ -40,6 +40,16 @@ pub(super) fn timed_out(text: &str, limit: Duration) -> Outcome {
     ))
 }
 
+/// `words` say for how long it has run.
+pub(super) fn overdue(text: &str, words: &str) -> Outcome {
+    Outcome::error(below(text, &format!("bash: {words}\nIts processes were ended. {FRESH}")))
+}
+
+/// The same of a command that has only waited for others.
+pub(super) fn never_begun(words: &str) -> Outcome {
+    Outcome::error(format!("bash: {words}\nIt was not run: the shell was busy with other calls."))
+}
+
 pub(super) fn interrupted(text: &str) -> Outcome {
     Outcome::error(below(text, INTERRUPTED))
 }
@@ -75,6 +85,14 @@ mod tests {
         };
         assert!(whole.is_error && first(&whole).starts_with("line\nbash: bash command timed out after 120s\n"));
         assert!(part.is_error && first(&part).starts_with("bash: bash command timed out after 1.5s\n"));
+    }
+
+    #[test]
+    fn a_call_that_has_used_up_its_time_tells_whether_it_was_run() {
+        let run = overdue("line\n", "the call was ended");
+        assert_eq!(run, Outcome::error(format!("line\nbash: the call was ended\nIts processes were ended. {FRESH}")));
+        let words = "bash: the call was ended\nIt was not run: the shell was busy with other calls.";
+        assert_eq!(never_begun("the call was ended"), Outcome::error(words));
     }
 
     #[test]

@@ -53,6 +53,8 @@ enum End {
     Reported(i32),
     ShellEnded(Ended),
     TimedOut,
+    /// It has taken longer than any call may.
+    Overdue,
     Cancelled,
 }
 
@@ -83,7 +85,7 @@ impl Keeper {
         }
     }
 
-    /// Takes what has come in, and answers at once for what was cancelled before its turn.
+    /// Takes what has come in, and answers at once for what was cancelled before its turn, or has used up its time.
     fn take_in(&mut self) {
         // The bell first: who rings after this has put something in that is not yet taken.
         let _ = rustix::io::read(&*self.bell, &mut [0_u8; 8]);
@@ -91,11 +93,15 @@ impl Keeper {
             self.queue.push_back(job);
         }
         self.queue.retain(|job| {
-            let cancelled = job.cancel.is_set();
-            if cancelled {
-                let _ = job.reply.send(end::interrupted(""));
-            }
-            !cancelled
+            let answer = if job.cancel.is_set() {
+                end::interrupted("")
+            } else if job.allowance.is_over() {
+                end::never_begun(&job.allowance.words())
+            } else {
+                return true;
+            };
+            let _ = job.reply.send(answer);
+            false
         });
     }
 
@@ -136,7 +142,7 @@ impl Keeper {
         };
         session.send(command);
         let end = self.attend(&mut session, job, deadline, &mut capture);
-        if matches!(end, End::TimedOut | End::Cancelled) {
+        if matches!(end, End::TimedOut | End::Overdue | End::Cancelled) {
             processes::end_since(began, session.pid);
         }
         if !matches!(end, End::Reported(_)) {
@@ -151,6 +157,7 @@ impl Keeper {
             }
             End::ShellEnded(how) => end::exited(&text, how),
             End::TimedOut => end::timed_out(&text, timeout),
+            End::Overdue => end::overdue(&text, &job.allowance.words()),
             End::Cancelled => end::interrupted(&text),
         }
     }
@@ -174,9 +181,9 @@ impl Keeper {
             if job.cancel.is_set() {
                 return End::Cancelled;
             }
-            let left = deadline.saturating_duration_since(clock::now());
+            let left = deadline.min(job.allowance.until()).saturating_duration_since(clock::now());
             if left.is_zero() {
-                return End::TimedOut;
+                return if job.allowance.is_over() { End::Overdue } else { End::TimedOut };
             }
             let control = session.waiting();
             let look = if control.is_some() { LOOK } else { LOOK_CLOSED };

@@ -16,6 +16,7 @@ use std::{
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use super::{BASH, SH};
 use crate::{children::Children, places::Places};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -47,6 +48,7 @@ impl Session {
             .env("HOME", &places.home)
             .envs([("PATH", PATH), ("TERM", "dumb"), ("LANG", "C.UTF-8"), ("PS1", ""), ("PS2", "")])
             .envs([("USER", "root"), ("LOGNAME", "root"), ("SHELL", program)])
+            .envs(places.environment.iter().map(|(name, value)| (name, value)))
             .process_group(0)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(output.try_clone()?))
@@ -99,11 +101,7 @@ impl Session {
 }
 
 fn program() -> (&'static str, &'static str, &'static [&'static str]) {
-    if Path::new("/bin/bash").exists() {
-        ("/bin/bash", "bash", &["--noprofile", "--norc"])
-    } else {
-        ("/bin/sh", "sh", &[])
-    }
+    if Path::new(BASH).exists() { (BASH, "bash", &["--noprofile", "--norc"]) } else { (SH, "sh", &[]) }
 }
 
 /// All on one line: after a syntax error in what it evaluates, bash misreads the first word of the line that follows.

@@ -7,6 +7,9 @@ use hand_protocol::Content;
 use super::*;
 use crate::{cancel::INTERRUPTED, clock};
 
+/// Seconds that no call here takes.
+const LONG: u64 = 600;
+
 struct Fixture {
     shell: Arc<Handle>,
     places: Places,
@@ -28,7 +31,7 @@ impl Fixture {
 
     fn run_for(&self, command: &str, timeout: Duration) -> (String, bool) {
         let order = Order::Run { command: command.into(), timeout };
-        text(self.shell.run(order, "call", Arc::default()))
+        text(self.shell.run(order, "call", Arc::default(), Allowance::of(LONG)))
     }
 
     fn prints(&self, command: &str) -> String {
@@ -44,7 +47,7 @@ impl Fixture {
     }
 
     fn restart(&self) -> (String, bool) {
-        text(self.shell.run(Order::Restart, "call", Arc::default()))
+        text(self.shell.run(Order::Restart, "call", Arc::default(), Allowance::of(LONG)))
     }
 }
 
@@ -164,7 +167,7 @@ fn a_cancelled_command_ends_and_so_does_one_that_waits_its_turn() {
         .map(|cancel| {
             let (shell, cancel) = (Arc::clone(&fixture.shell), Arc::clone(cancel));
             let order = Order::Run { command: "sleep 50".into(), timeout: Duration::from_secs(100) };
-            thread::spawn(move || text(shell.run(order, "call", cancel)))
+            thread::spawn(move || text(shell.run(order, "call", cancel, Allowance::of(LONG))))
         })
         .collect();
     thread::sleep(Duration::from_millis(100));
@@ -174,6 +177,27 @@ fn a_cancelled_command_ends_and_so_does_one_that_waits_its_turn() {
         assert_eq!(call.join().unwrap(), (INTERRUPTED.to_owned(), true));
     }
     assert_eq!(fixture.prints("echo alive"), "alive\n");
+}
+
+#[test]
+fn no_call_outlasts_its_allowance_whatever_it_asks_for_or_waits_for() {
+    let fixture = Fixture::new();
+    fixture.prints("WORD=lost");
+    let calls =
+        [("echo output; sleep 43 & echo $! > young; sleep 44", 2), ("echo never", 1)].map(|(command, seconds)| {
+            let shell = Arc::clone(&fixture.shell);
+            let order = Order::Run { command: command.into(), timeout: Duration::from_secs(100) };
+            let call = thread::spawn(move || text(shell.run(order, "call", Arc::default(), Allowance::of(seconds))));
+            // So that they arrive in this order.
+            thread::sleep(Duration::from_millis(100));
+            call
+        });
+    let [(first, _), (second, _)] = calls.map(|call| call.join().unwrap());
+    let ended = |seconds: &str| format!("bash: the call was ended after {seconds}, the longest a call may take here\n");
+    assert!(first.starts_with(&format!("output\n{}Its processes were ended.", ended("2 seconds"))), "{first}");
+    assert!(second.starts_with(&format!("{}It was not run", ended("1 second"))), "{second}");
+    assert!(!fixture.lives("young"));
+    assert_eq!(fixture.prints("echo \"[$WORD]\""), "[]\n");
 }
 
 #[test]

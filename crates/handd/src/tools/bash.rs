@@ -11,7 +11,7 @@ const DEFAULT: Duration = Duration::from_secs(120);
 const LONGEST: Duration = Duration::from_secs(600);
 
 pub(super) fn run(call: &Call<'_>, shell: &shell::Handle, input: &Map<String, Value>) -> Result {
-    Ok(shell.run(order(input)?, call.id, Arc::clone(&call.cancel)))
+    Ok(shell.run(order(input)?, call.id, Arc::clone(&call.cancel), call.allowance))
 }
 
 fn order(input: &Map<String, Value>) -> std::result::Result<Order, super::Failed> {

@@ -168,7 +168,8 @@ mod tests {
         let search = Search::new(&tree.join(pattern)).unwrap();
         let places = crate::places::Places::below(tree);
         let deadline = crate::clock::now() + Duration::from_secs(60);
-        let call = Call { id: "c", places: &places, cancel: std::sync::Arc::default(), deadline };
+        let allowance = crate::limits::Allowance::of(60);
+        let call = Call { id: "c", places: &places, cancel: std::sync::Arc::default(), deadline, allowance };
         let Ok(found) = search.walk(&call) else { panic!("the walk was stopped") };
         let shown = found.render().replace(&format!("{}/", tree.display()), "");
         shown.lines().map(str::to_owned).collect()

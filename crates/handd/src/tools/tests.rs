@@ -10,6 +10,7 @@ use crate::children::Children;
 struct Fixture {
     places: Places,
     shell: shell::Handle,
+    limits: Limits,
     _root: tempfile::TempDir,
 }
 
@@ -19,13 +20,21 @@ impl Fixture {
         let places = Places::below(root.path());
         fs::create_dir_all(&places.workspace).unwrap();
         let shell = shell::start(&places, Arc::new(Children::new())).unwrap();
-        Self { places, shell, _root: root }
+        let told = hand_protocol::Limits {
+            processes: 1 << 20,
+            disk: 1 << 20,
+            open_files: 1 << 20,
+            call_seconds: 600,
+            memory: 1 << 30,
+        };
+        Self { places, shell, limits: Limits::new(told), _root: root }
     }
 
     fn call(&self, tool: &str, input: Value) -> (String, bool) {
         let Value::Object(input) = input else { panic!("an object is wanted") };
         let execute = Execute { call: "call".into(), tool: tool.into(), input };
-        let outcome = run(Bench { places: &self.places, shell: &self.shell }, &execute, Arc::default());
+        let bench = Bench { places: &self.places, shell: &self.shell, limits: &self.limits };
+        let outcome = run(bench, &execute, Arc::default());
         match outcome.content.as_slice() {
             [Content::Text { text }] => (text.clone(), outcome.is_error),
             other => panic!("not one text: {other:?}"),
@@ -93,6 +102,15 @@ fn a_result_over_the_limit_is_cut_and_kept() {
     let shown = fixture.gives("read", json!({"file_path": "long"}));
     assert!(shown.contains("output of 200000 bytes cut here"));
     assert_eq!(fs::metadata(fixture.places.overflow.join("call.txt")).unwrap().len(), 200_000);
+}
+
+#[test]
+fn a_limit_that_a_command_meets_is_named_below_its_words() {
+    let fixture = Fixture::new();
+    let command = "ulimit -n 16; for i in {1..16}; do exec {descriptor}< /dev/null || exit 1; done";
+    let said = fixture.fails("bash", json!({"command": format!("({command})")}));
+    assert!(said.contains("Too many open files\n[the sandbox's limit of "), "{said}");
+    assert!(said.contains(" open files in one process is reached]"), "{said}");
 }
 
 #[test]

@@ -19,21 +19,21 @@ pub(super) struct Dialer {
 impl Dial for Dialer {
     async fn dial(&self) -> Result<BoxedStream, Lost> {
         let record = find(&self.shared, &self.address).await?;
-        connect(&self.shared.data_dir().join(&record.address.directory)).await
+        Ok(Box::new(connect(&self.shared.data_dir().join(&record.address.directory)).await?))
     }
 }
 
-/// What is known of the sandbox at this address.
+/// What is known of the sandbox at this address, unless it was put away.
 pub(super) async fn find(shared: &Arc<Shared>, address: &Address) -> Result<Record, Lost> {
     let (shared, address) = (Arc::clone(shared), address.clone());
-    let found = spawn_blocking(move || shared.find(&address)).await;
-    found.map_err(|error| Lost::Refused(error.to_string()))?.ok_or_else(|| gone("this server knows of no such sandbox"))
+    let found = spawn_blocking(move || shared.seek(&address)).await;
+    found.map_err(|error| Lost::Refused(error.to_string()))?
 }
 
 /// Connects to the socket in the hand's directory.
-pub(super) async fn connect(directory: &Path) -> Result<BoxedStream, Lost> {
+pub(super) async fn connect(directory: &Path) -> Result<UnixStream, Lost> {
     match open(directory).await {
-        Ok(stream) => Ok(Box::new(stream)),
+        Ok(stream) => Ok(stream),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             Err(gone(format!("its socket does not answer: {error}")))
         }

@@ -1,24 +1,22 @@
 //! A hand's own directory on the host: what is in it, and how it comes and goes.
 
 use std::{
-    collections::HashSet,
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, ErrorKind, Read, Seek, SeekFrom},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{groups, process::Process};
-use crate::{Address, Limits, ProvisionError};
+use super::{groups, keep::Keep, own, process::Process, uploads::UPLOADS};
+use crate::{Address, Ground, Limits, Network, unconfined};
 
 /// Where they all are, below the data directory.
 pub(super) const HANDS: &str = "hands";
 
 const RECORD: &str = "address.json";
 const JOURNAL: &str = "journal";
-const UPLOADS: &str = "uploads";
 
 /// Bytes of a log that are quoted.
 const WORDS: u64 = 500;
@@ -30,6 +28,25 @@ pub(super) struct Record {
     pub(super) daemon: Process,
     pub(super) limits: Limits,
     pub(super) groups: Vec<PathBuf>,
+    /// What it stands on.
+    #[serde(default)]
+    pub(super) ground: Ground,
+    /// What it may reach.
+    #[serde(default)]
+    pub(super) network: Option<Network>,
+    /// What takes all that it writes, to become a layer.
+    #[serde(default)]
+    pub(super) keep: Option<Keep>,
+}
+
+/// Whether this can be a directory's name, and is no path.
+pub(super) fn check(name: &str) -> io::Result<()> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+    if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+        let rule = "a sandbox's name is 1 to 100 ASCII letters, digits, `_` or `-`";
+        return Err(io::Error::new(ErrorKind::InvalidInput, rule));
+    }
+    Ok(())
 }
 
 pub(super) struct Directory(PathBuf);
@@ -37,11 +54,7 @@ pub(super) struct Directory(PathBuf);
 impl Directory {
     /// The directory of the hand of this name, which may not exist.
     pub(super) fn of(data_dir: &Path, name: &str) -> io::Result<Self> {
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
-        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
-            let rule = "a sandbox's name is 1 to 100 ASCII letters, digits, `_` or `-`";
-            return Err(io::Error::new(ErrorKind::InvalidInput, rule));
-        }
+        check(name)?;
         Ok(Self(data_dir.join(HANDS).join(name)))
     }
 
@@ -57,39 +70,10 @@ impl Directory {
             if entry.file_name() == JOURNAL {
                 continue;
             }
-            if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+            if entry.file_type()?.is_dir() { own::remove(&entry.path())? } else { fs::remove_file(entry.path())? }
         }
         fs::create_dir(self.0.join(UPLOADS))?;
         fs::set_permissions(self.0.join(UPLOADS), Permissions::from_mode(0o755))
-    }
-
-    /// Copies the session's input files in. Inside they are readable by all, and writable by none.
-    pub(super) fn fill(&self, uploads: &[(PathBuf, String)]) -> Result<(), ProvisionError> {
-        let mut taken = HashSet::new();
-        for (from, name) in uploads {
-            let failed = |why: String| ProvisionError::Failed(format!("the input file {name}: {why}"));
-            let path = relative(name).ok_or_else(|| failed("not a path below the uploads directory".into()))?;
-            if !taken.insert(path.clone()) {
-                return Err(failed("there are two of this path".into()));
-            }
-            self.place(from, &path).map_err(|error| failed(error.to_string()))?;
-        }
-        Ok(())
-    }
-
-    fn place(&self, from: &Path, path: &Path) -> io::Result<()> {
-        let root = self.0.join(UPLOADS);
-        let mut directory = root.clone();
-        for part in path.parent().into_iter().flat_map(Path::components) {
-            directory.push(part);
-            match fs::create_dir(&directory) {
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                _ => fs::set_permissions(&directory, Permissions::from_mode(0o755))?,
-            }
-        }
-        let to = root.join(path);
-        fs::copy(from, &to)?;
-        fs::set_permissions(&to, Permissions::from_mode(0o444))
     }
 
     pub(super) fn log(&self) -> io::Result<File> {
@@ -111,11 +95,6 @@ impl Directory {
         serde_json::from_slice(&fs::read(self.0.join(RECORD)).ok()?).ok()
     }
 
-    /// Of the sandbox that was last finished here.
-    pub(super) fn incarnation(&self) -> Option<String> {
-        self.record().map(|record| record.address.incarnation)
-    }
-
     /// Whole or not at all: a reader never sees half of it.
     pub(super) fn keep(&self, record: &Record) -> io::Result<()> {
         let unfinished = self.0.join("address.unfinished");
@@ -126,25 +105,22 @@ impl Directory {
     /// Ends the sandbox that the record names, if it still lives, and takes its control groups away.
     pub(super) fn end(&self) -> io::Result<()> {
         let Some(record) = self.record() else { return Ok(()) };
-        record.daemon.end()?;
+        if record.address.backend == unconfined::BACKEND {
+            own::end(&record.daemon)?
+        } else {
+            record.daemon.end()?
+        }
         groups::remove(&record.groups)
     }
 
     /// Ends the sandbox and leaves nothing behind.
     pub(super) fn destroy(&self) -> io::Result<()> {
         self.end()?;
-        match fs::remove_dir_all(&self.0) {
+        match own::remove(&self.0) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
-}
-
-/// The path below the uploads directory. Whatever would lead out of it is no path.
-fn relative(name: &str) -> Option<PathBuf> {
-    let path = Path::new(name.trim_start_matches('/'));
-    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-    (plain && path.file_name().is_some() && !name.ends_with('/')).then(|| path.to_owned())
 }
 
 #[cfg(test)]
@@ -160,31 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn an_upload_stays_below_its_directory() {
-        for (name, path) in [("/data.csv", "data.csv"), ("a/b.txt", "a/b.txt"), ("//x", "x")] {
-            assert_eq!(relative(name).as_deref(), Some(Path::new(path)));
-        }
-        for name in ["", "/", "..", "../x", "a/../../x", "/a/..", "a/", "./a"] {
-            assert_eq!(relative(name), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn uploads_are_laid_out_and_the_journal_outlives_a_new_sandbox() {
+    fn the_journal_outlives_a_new_sandbox_and_nothing_else_does() {
         let data = tempfile::tempdir().unwrap();
-        let source = data.path().join("source");
-        fs::write(&source, "text").unwrap();
         let directory = Directory::of(data.path(), "one").unwrap();
         directory.make().unwrap();
-        directory.fill(&[(source.clone(), "/deep/down/file.txt".into())]).unwrap();
-        let file = directory.path().join("uploads/deep/down/file.txt");
-        assert_eq!(fs::read_to_string(&file).unwrap(), "text");
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o444);
-        assert!(directory.fill(&[(source.clone(), "x".into()), (source, "/x".into())]).is_err());
-
+        fs::write(directory.path().join(UPLOADS).join("file"), "text").unwrap();
         fs::write(directory.path().join(JOURNAL), "past").unwrap();
         directory.make().unwrap();
-        assert!(!file.exists());
+        assert!(!directory.path().join(UPLOADS).join("file").exists());
         assert_eq!(fs::read_to_string(directory.path().join(JOURNAL)).unwrap(), "past");
         directory.destroy().unwrap();
         directory.destroy().unwrap();

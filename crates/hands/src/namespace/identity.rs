@@ -13,6 +13,11 @@ const RANGE: u32 = 65_536;
 const FIRST: u32 = 1_000_000_000;
 const SLOTS: u32 = 50_000;
 
+/// This server's own user, who needs nobody else where nothing holds a sandbox.
+pub(super) fn own() -> Identity {
+    Identity { uid: geteuid().as_raw(), gid: getegid().as_raw(), count: 1 }
+}
+
 /// Root gives each sandbox a range of its own, by its name; two names that meet in one share users, but no namespace, so
 /// that neither can reach the other by it. Anybody else has only himself to give.
 pub(super) fn choose(name: &str) -> Result<Identity, ProvisionError> {
@@ -29,6 +34,11 @@ pub(super) fn choose(name: &str) -> Result<Identity, ProvisionError> {
                  (subordinate ids), or run the server as an ordinary user"
             .into(),
     })
+}
+
+/// Whether a sandbox has users besides its root, to whom files can be given.
+pub(super) fn can_chown() -> bool {
+    choose("").is_ok_and(|identity| identity.count > 1)
 }
 
 /// Ids that exist around this server, as (first, how many).

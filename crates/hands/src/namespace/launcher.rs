@@ -18,10 +18,13 @@ use rustix::{
 use crate::ProvisionError;
 
 /// Built for this target by the build script.
-static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/handd"));
+pub(crate) static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/handd"));
 
 /// Seconds. It takes milliseconds.
 const PATIENCE: i64 = 20;
+
+/// Bytes a second that files come back with at least, many small ones beside other sandboxes' included.
+const RESTORED: u64 = 16 << 20;
 
 /// What the launcher says is a few lines; more is not from it.
 const LONGEST: u64 = 64 << 10;
@@ -42,7 +45,7 @@ pub(super) fn launch(launch: &Launch, log: File) -> Result<i32, ProvisionError> 
         // Far less than a pipe holds, so this cannot block.
         (Some(mut stdin), Some(stdout)) => stdin.write_all(&config).and_then(|()| {
             drop(stdin);
-            listen(stdout)
+            listen(stdout, patience(launch))
         }),
         _ => Err(io::Error::other("it has no pipes")),
     };
@@ -58,12 +61,18 @@ pub(super) fn launch(launch: &Launch, log: File) -> Result<i32, ProvisionError> 
     }
 }
 
+/// Files of an earlier sandbox take their time, and nothing is said meanwhile.
+fn patience(launch: &Launch) -> i64 {
+    let more = launch.restore.as_ref().map_or(0, |_| PATIENCE as u64 + launch.limits.disk / RESTORED);
+    PATIENCE.saturating_add_unsigned(more)
+}
+
 /// Everything up to the end, which comes when launcher and daemon have both let go of the pipe.
-fn listen(mut from: ChildStdout) -> io::Result<Vec<u8>> {
+fn listen(mut from: ChildStdout, patience: i64) -> io::Result<Vec<u8>> {
     let mut said = Vec::new();
     let mut piece = [0; 4_096];
     loop {
-        wait(&from)?;
+        wait(&from, patience)?;
         match from.read(&mut piece)? {
             0 => return Ok(said),
             read => said.extend(piece.iter().take(read)),
@@ -74,8 +83,8 @@ fn listen(mut from: ChildStdout) -> io::Result<Vec<u8>> {
     }
 }
 
-fn wait(from: &impl AsFd) -> io::Result<()> {
-    let limit = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+fn wait(from: &impl AsFd, patience: i64) -> io::Result<()> {
+    let limit = Timespec { tv_sec: patience, tv_nsec: 0 };
     loop {
         match poll(&mut [PollFd::new(from, PollFlags::IN)], Some(&limit)) {
             Err(Errno::INTR) => {}

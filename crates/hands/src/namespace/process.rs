@@ -28,18 +28,23 @@ impl Process {
     }
 
     pub(super) fn is_alive(&self) -> bool {
-        self.hold().is_some_and(|process| !ends_within(&process, 0))
+        self.life().is_some()
     }
 
     /// Kills it. One that has ended already is no error.
     pub(super) fn kill(&self) -> io::Result<()> {
-        self.hold().map_or(Ok(()), |process| kill(&process))
+        self.hold().map_or(Ok(()), |process| send(&process, Signal::KILL))
+    }
+
+    /// Has it do nothing more until it is killed. One that has ended already is no error.
+    pub(super) fn halt(&self) -> io::Result<()> {
+        self.hold().map_or(Ok(()), |process| send(&process, Signal::STOP))
     }
 
     /// Kills it, and waits for its end.
     pub(super) fn end(&self) -> io::Result<()> {
         let Some(process) = self.hold() else { return Ok(()) };
-        kill(&process)?;
+        send(&process, Signal::KILL)?;
         if !ends_within(&process, 10) {
             return Err(io::Error::other(format!("process {} was killed and does not end", self.pid)));
         }
@@ -50,6 +55,11 @@ impl Process {
         Ok(())
     }
 
+    /// What becomes readable when it has ended. None if it has.
+    pub(super) fn life(&self) -> Option<OwnedFd> {
+        self.hold().filter(|process| !ends_within(process, 0))
+    }
+
     /// A descriptor for this very process. Compared after it is opened: from then on the pid cannot come round.
     fn hold(&self) -> Option<OwnedFd> {
         let process = pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
@@ -58,8 +68,8 @@ impl Process {
     }
 }
 
-fn kill(process: &OwnedFd) -> io::Result<()> {
-    match pidfd_send_signal(process, Signal::KILL) {
+fn send(process: &OwnedFd, signal: Signal) -> io::Result<()> {
+    match pidfd_send_signal(process, signal) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(errno) => Err(errno.into()),
     }

@@ -4,7 +4,15 @@
 //! files of the writable layer as well. Where there are none, this is the only bound: something that allocates quickly can
 //! be over it for one round.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -23,6 +31,8 @@ pub(super) struct Watched {
     /// Bytes.
     pub(super) limit: u64,
     pub(super) groups: Vec<PathBuf>,
+    /// Processes of it that were ended so far.
+    pub(super) ended: Arc<AtomicU64>,
 }
 
 /// Its task is named `watchdog`, is aborted when this is dropped, and outlives any failure: a round that fails is followed by
@@ -34,10 +44,21 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Must be called on a runtime.
-    pub(super) fn watch(&self, name: &str, watched: Watched) {
-        self.watched.lock().insert(name.to_owned(), watched);
+    /// Must be called on a runtime. Of a sandbox that is looked after already, the count goes on.
+    pub(super) fn watch(&self, name: &str, mut watched: Watched) {
+        {
+            let mut all = self.watched.lock();
+            if let Some(known) = all.get(name).filter(|known| known.daemon == watched.daemon) {
+                watched.ended = Arc::clone(&known.ended);
+            }
+            all.insert(name.to_owned(), watched);
+        }
         self.task.lock().get_or_insert_with(|| spawn(rounds(Arc::clone(&self.watched))));
+    }
+
+    /// How many processes of this sandbox were ended, which goes on counting.
+    pub(super) fn ended(&self, name: &str) -> Arc<AtomicU64> {
+        self.watched.lock().get(name).map(|watched| Arc::clone(&watched.ended)).unwrap_or_default()
     }
 
     pub(super) fn forget(&self, name: &str) {
@@ -96,10 +117,13 @@ fn look_after(name: &str, watched: &Watched) -> bool {
         && let Ok(process) = Process::find(pid)
         // Asked again once it is held: it may have ended, and its pid be somebody else's.
         && inside(watched).contains(&pid)
-        && process.kill().is_ok()
     {
-        let limit = watched.limit;
-        tracing::warn!(sandbox = name, used, limit, pid, "over its memory: its largest process was ended");
+        // Counted before: whoever waits for that process hears of its end at once.
+        watched.ended.fetch_add(1, Ordering::Relaxed);
+        if process.kill().is_ok() {
+            let limit = watched.limit;
+            tracing::warn!(sandbox = name, used, limit, pid, "over its memory: its largest process was ended");
+        }
     }
     true
 }
@@ -121,11 +145,32 @@ mod tests {
         let mut child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
         let daemon = Process::find(i32::try_from(child.id()).unwrap()).unwrap();
         let watchdog = Watchdog::default();
-        watchdog.watch("one", Watched { daemon, limit: 0, groups: Vec::new() });
+        watchdog.watch("one", Watched { daemon, limit: 0, groups: Vec::new(), ended: Arc::default() });
+        let count = watchdog.ended("one");
         let ended = spawn_blocking(move || child.wait()).await.unwrap().unwrap();
         assert!(!ended.success());
+        assert_eq!(count.load(Ordering::Relaxed), 1);
         while !watchdog.watched.lock().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_count_of_a_sandbox_goes_on_and_that_of_its_successor_begins_anew() {
+        let [mut child, mut other] = [(); 2].map(|()| Command::new("/bin/sleep").arg("60").spawn().unwrap());
+        let watchdog = Watchdog::default();
+        let watch = |child: &std::process::Child| {
+            let daemon = Process::find(i32::try_from(child.id()).unwrap()).unwrap();
+            let watched = Watched { daemon, limit: u64::MAX, groups: Vec::new(), ended: Arc::default() };
+            watchdog.watch("one", watched);
+            watchdog.ended("one")
+        };
+        watch(&child).fetch_add(2, Ordering::Relaxed);
+        assert_eq!(watch(&child).load(Ordering::Relaxed), 2);
+        assert_eq!(watch(&other).load(Ordering::Relaxed), 0);
+        for child in [&mut child, &mut other] {
+            child.kill().unwrap();
+            child.wait().unwrap();
         }
     }
 }

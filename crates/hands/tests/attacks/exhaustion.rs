@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     attack::{Attack, Control},
     control::Place,
+    guest,
     house::LIMITS,
     report::Row,
     room::{LONG, PLACE, Room},
@@ -67,7 +68,10 @@ async fn start(room: &Room, attack: &Attack) -> Result<String, String> {
            read -r line < told; case $line in HOLDING*) break;; esac; read -t 0.05 -u 9\n\
          done; exec 9>&-; echo \"${{line:0:60}}\""
     );
-    let said = room.bash(&command, LONG).await?;
+    let said = match room.bash(&command, LONG).await {
+        Err(why) if guest::all_ended(&why) => why,
+        said => said?,
+    };
     let last = said.trim_end().lines().next_back().unwrap_or_default();
     // One that was ended while it took holds nothing, which is as well.
     Ok(last.strip_prefix("HOLDING ").map_or_else(|| "nothing any more".into(), |amount| amount.trim().to_owned()))

@@ -1,6 +1,7 @@
 //! The host's side: a backend, a data directory, and files that are nobody's business.
 
 use std::{
+    env,
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -9,13 +10,22 @@ use std::{
 
 use hands::{
     Kept, Limits, Sandbox,
+    gvisor::Gvisor,
     namespace::{Namespace, Options},
 };
 use rustix::rand::{GetRandomFlags, getrandom};
 use tempfile::TempDir;
 
 /// What most sandboxes get. Seconds enough for the slowest group, should this process die before it takes them away.
-pub(crate) const LIMITS: Limits = Limits { memory: 512 << 20, processes: 64, disk: 64 << 20, orphan_seconds: 60 };
+pub(crate) const LIMITS: Limits = Limits {
+    memory: 512 << 20,
+    processes: 64,
+    disk: 64 << 20,
+    cpus: 0,
+    open_files: 65_536,
+    call_seconds: 600,
+    orphan_seconds: 60,
+};
 
 /// What the gluttons get: little, so that more than that is little too.
 pub(crate) const SMALL: Limits = Limits { memory: 64 << 20, disk: 32 << 20, ..LIMITS };
@@ -23,9 +33,26 @@ pub(crate) const SMALL: Limits = Limits { memory: 64 << 20, disk: 32 << 20, ..LI
 /// What is kept in a data directory, and what a vault may come to be called.
 const STORED: [&str; 4] = ["stead.db", "api_key", "vault/credentials", "blobs/one"];
 
-/// What the attacks are let loose on: more backends join here.
-pub(crate) fn backend(data: &Path) -> Arc<dyn Sandbox> {
-    Arc::new(Namespace::new(Options { data_dir: data.to_owned(), home: "here".into() }))
+/// Which backend the attacks are let loose on, by its name: more join here. None: namespaces.
+pub(crate) const BACKEND: &str = "STEAD_ATTACK_BACKEND";
+
+/// What processes run on gVisor's own kernel for, whose name this is too.
+pub(crate) const GVISOR: &str = "gvisor";
+
+pub(crate) fn is_on_gvisor() -> bool {
+    env::var_os(BACKEND).is_some_and(|name| name == GVISOR)
+}
+
+async fn backend(data: &Path) -> Arc<dyn Sandbox> {
+    let options = Options { data_dir: data.to_owned(), home: "here".into() };
+    if !is_on_gvisor() {
+        return Arc::new(Namespace::new(options));
+    }
+    let program = testkit::programs::find("runsc").unwrap();
+    let gvisor = Gvisor::find(options, program).await.unwrap_or_else(|error| panic!("{error}"));
+    // Chooses the platform that works here.
+    gvisor.prepare().await.unwrap_or_else(|error| panic!("{error}"));
+    Arc::new(gvisor)
 }
 
 pub(crate) struct House {
@@ -42,7 +69,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    pub(crate) fn new(secret: &str) -> Self {
+    pub(crate) async fn new(secret: &str) -> Self {
         let place = TempDir::new().unwrap();
         let marker = format!("home-{}", random());
         let data = place.path().join(&marker);
@@ -57,7 +84,7 @@ impl House {
         open(&data);
         let input = place.path().join("input.txt");
         fs::write(&input, "input").unwrap();
-        let sandbox = backend(&data);
+        let sandbox = backend(&data).await;
         Self { place, data, marker, input, sandbox, secret: secret.to_owned() }
     }
 

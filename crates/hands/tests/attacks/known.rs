@@ -4,17 +4,23 @@ use std::fs;
 
 use rustix::process::geteuid;
 
+use crate::house::is_on_gvisor;
+
 /// Where something is known not to be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
     Everywhere,
     /// The server is an ordinary user, who is also whom everybody inside is outside.
     Ordinary,
+    /// On gVisor, which keeps no process of a user from another of the same.
+    Gvisor,
     /// The server may not set limits that bind its children for good (`CAP_SYS_RESOURCE`).
     WithoutResources,
 }
 
 const DEVICES: &str = "the device files are the host's own, shown inside";
+
+const DAEMON: &str = "the daemon has the user of what it runs: a session can spoil its own";
 
 const KNOWN: &[(&str, Where, &str)] = &[
     ("exhaustion/descriptors_under_way", Where::Ordinary, "counted for the one user that all sandboxes share"),
@@ -25,6 +31,10 @@ const KNOWN: &[(&str, Where, &str)] = &[
     ("exhaustion/network_buffers", Where::Everywhere, "the kernel counts them apart from other memory, or not at all"),
     ("exhaustion/pipe_buffers", Where::Ordinary, "counted for the one user that all sandboxes share"),
     ("exhaustion/pipe_contents", Where::Ordinary, "without control groups the kernel's memory is not bounded"),
+    ("handd/descriptor_files", Where::Gvisor, "the daemon's files can be opened: a session can spoil its own journal"),
+    ("handd/limits", Where::Gvisor, DAEMON),
+    ("handd/private_files", Where::Gvisor, "what the daemon was started with can be read, and holds no secret"),
+    ("handd/settings", Where::Gvisor, DAEMON),
     ("handd/descriptor_files", Where::Ordinary, "the numbers of its descriptors are seen; none can be opened"),
     ("handd/settings", Where::Ordinary, "the daemon's files belong to the user that everybody inside is"),
     ("proc/keys_listing", Where::Ordinary, "the names of that user's keys are seen; none can be read"),
@@ -44,6 +54,7 @@ impl Where {
         match self {
             Self::Everywhere => true,
             Self::Ordinary => !geteuid().is_root(),
+            Self::Gvisor => is_on_gvisor(),
             Self::WithoutResources => !has_resources(),
         }
     }

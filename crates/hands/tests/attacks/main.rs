@@ -12,6 +12,7 @@
 mod attack;
 mod control;
 mod exhaustion;
+mod guest;
 mod house;
 mod known;
 mod report;
@@ -26,6 +27,7 @@ mod verdict;
 use std::{
     env,
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::{Command, ExitStatus, Stdio},
 };
 
@@ -37,18 +39,50 @@ const PLANTED: &str = "STEAD_ATTACK_PLANTED";
 
 #[test]
 fn every_attack_is_held() {
-    assert!(attacked(Command::new(env::current_exe().unwrap())).success());
+    assert!(attacked(on(env::current_exe().unwrap(), None)).success());
 }
 
 #[test]
 #[ignore = "as long as the other, which is of the same code: for `make soak`"]
 fn every_attack_is_held_for_an_ordinary_user_too() {
+    held_for_an_ordinary_user(None);
+}
+
+#[test]
+#[ignore = "as long as on namespaces: for `make soak`"]
+fn every_attack_is_held_on_gvisor() {
+    if let Some(gvisor) = gvisor() {
+        assert!(attacked(on(env::current_exe().unwrap(), Some(gvisor))).success());
+    }
+}
+
+#[test]
+#[ignore = "as long as on namespaces: for `make soak`"]
+fn every_attack_is_held_on_gvisor_for_an_ordinary_user_too() {
+    if let Some(gvisor) = gvisor() {
+        held_for_an_ordinary_user(Some(gvisor));
+    }
+}
+
+/// The backend's name. None if there is no gVisor here, which is said.
+fn gvisor() -> Option<&'static str> {
+    testkit::programs::find("runsc").unwrap().map(|_| house::GVISOR)
+}
+
+fn on(program: PathBuf, backend: Option<&str>) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove(house::BACKEND);
+    command.envs(backend.map(|backend| (house::BACKEND, backend)));
+    command
+}
+
+fn held_for_an_ordinary_user(backend: Option<&str>) {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: these tests are run by an ordinary user as it is");
         return;
     }
     let nobody = || {
-        let mut command = Command::new(env::current_exe().unwrap());
+        let mut command = on(env::current_exe().unwrap(), backend);
         command.uid(NOBODY).gid(NOBODY).current_dir("/");
         command
     };

@@ -35,7 +35,7 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) async fn open(house: &House, name: &str, limits: Limits) -> Self {
         let uploads = vec![(house.input.clone(), "/input.txt".to_owned())];
-        let spec = Spec { name: name.to_owned(), uploads, limits };
+        let spec = Spec { name: name.to_owned(), uploads, limits, ..Spec::default() };
         let made = timeout(PATIENCE, house.sandbox.provision(&spec, 1)).await.expect("no sandbox in time");
         Self { name: name.to_owned(), hand: made.unwrap_or_else(|error| panic!("{error}")) }
     }

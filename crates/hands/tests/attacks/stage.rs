@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     attack::{Attack, source},
+    guest,
     house::{House, LIMITS, SMALL, random, token},
     resident::Resident,
     room::{LONG, PLACE, Room},
@@ -47,7 +48,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// `planted` is the token in this process's environment.
     pub(crate) async fn set(planted: &str) -> Self {
-        let house = House::new(planted.rsplit('-').next().unwrap());
+        let house = House::new(planted.rsplit('-').next().unwrap()).await;
         leak(&house);
         let (token, name) = (house.token("host"), format!("host-{}", random()));
         let place = house.directory("resident").display().to_string();
@@ -72,6 +73,7 @@ impl Stage {
         given["scratch"] = json!("/workspace/scratch");
         given["gateway"] = json!(GATEWAY);
         given["hands"] = json!(hands);
+        given["refusals"] = json!(guest::refusals());
         given
     }
 
@@ -115,11 +117,12 @@ impl Stage {
             room.python(&attack.file(), LONG).await
         };
         let verdict = match ran.await {
+            Err(why) if guest::all_ended(&why) => Verdict::Held("everything inside was ended".into()),
             Err(why) => Verdict::Broke(why),
             Ok(output) => match self.fault(&output) {
                 Some(fault) => Verdict::Broke(fault),
                 None if attack.is_silent => Verdict::Held("the next call is answered".into()),
-                None => Verdict::of(&output),
+                None => guest::weighed(&attack.title(), Verdict::of(&output)),
             },
         };
         self.judge(room, verdict).await

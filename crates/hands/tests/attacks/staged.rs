@@ -8,6 +8,7 @@ mod tools;
 use std::{pin::Pin, sync::Arc};
 
 use crate::{
+    guest,
     house::LIMITS,
     report::Row,
     room::Room,
@@ -38,6 +39,11 @@ type Play = for<'a> fn(&'a Stage, &'a Room) -> Pin<Box<dyn Future<Output = Outco
 async fn play(stage: &Stage, group: &str, scenes: &[Scene]) -> Vec<Row> {
     let mut rows = Vec::new();
     for (name, tries, scene) in scenes {
+        if let Some(why) = guest::absent(&format!("{group}/{name}")) {
+            let (title, tries) = (format!("{group}/{name}"), (*tries).to_owned());
+            rows.push(Row { title, tries, verdict: Verdict::Absent(why.into()), shown: Shown::None });
+            continue;
+        }
         let room = stage.room(&format!("{group}-{name}"), LIMITS).await;
         let row = row(group, name, tries, scene(stage, &room).await);
         let verdict = stage.judge(&room, row.verdict).await;
@@ -50,6 +56,7 @@ async fn play(stage: &Stage, group: &str, scenes: &[Scene]) -> Vec<Row> {
 fn row(group: &str, name: &str, tries: &str, outcome: Outcome) -> Row {
     let (verdict, shown) = match outcome {
         Ok((how, shown)) => (Verdict::Held(how), shown),
+        Err(what) if guest::all_ended(&what) => (Verdict::Held("everything inside was ended".into()), Shown::None),
         Err(what) => (Verdict::Broke(what), Shown::None),
     };
     Row { title: format!("{group}/{name}"), tries: tries.to_owned(), verdict, shown }

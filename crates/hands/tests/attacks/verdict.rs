@@ -23,10 +23,11 @@ pub(crate) enum Shown {
 }
 
 impl Verdict {
-    /// From what a program printed: its last line, and only that one.
+    /// From what a program printed: its last line, and only that one. The sandbox may have added which limit was met.
     pub(crate) fn of(output: &str) -> Self {
         let told = |line: &&str| line.starts_with("HELD ") || line.starts_with("BROKE ");
-        let last = output.trim_end().lines().next_back().filter(told);
+        let is_printed = |line: &&str| !line.starts_with("[the sandbox's ");
+        let last = output.trim_end().lines().rfind(is_printed).filter(told);
         match last {
             Some(line) if output.lines().filter(told).count() == 1 => match line.split_once(' ') {
                 Some(("HELD", how)) => Self::Held(how.to_owned()),
@@ -57,6 +58,7 @@ pub(crate) fn end_of(output: &str) -> String {
 #[test]
 fn only_one_verdict_at_the_end_is_one() {
     assert!(matches!(Verdict::of("noise\nHELD EPERM: a step\n"), Verdict::Held(how) if how == "EPERM: a step"));
+    assert!(matches!(Verdict::of("HELD ENOMEM\n[the sandbox's memory limit of 1 MiB was reached]"), Verdict::Held(_)));
     assert!(matches!(Verdict::of("BROKE a token"), Verdict::Broke(what) if what == "a token"));
     for output in ["", "HELD", "HELD x\nmore", "HELD x\nHELD y", "BROKE x\nHELD y", "UPHELD x"] {
         let Verdict::Broke(what) = Verdict::of(output) else { panic!("{output}") };

@@ -17,7 +17,15 @@ use tokio::time::timeout;
 /// No test's command takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) const LIMITS: Limits = Limits { memory: 512 << 20, processes: 64, disk: 64 << 20, orphan_seconds: 20 };
+pub(crate) const LIMITS: Limits = Limits {
+    memory: 512 << 20,
+    processes: 64,
+    disk: 64 << 20,
+    cpus: 0,
+    open_files: 65_536,
+    call_seconds: 600,
+    orphan_seconds: 20,
+};
 
 pub(crate) struct Bench {
     pub(crate) data: TempDir,
@@ -36,7 +44,7 @@ impl Bench {
     }
 
     pub(crate) async fn hand_with(&self, limits: Limits) -> Box<dyn Hand> {
-        self.provision(&Spec { name: "one".into(), uploads: Vec::new(), limits }).await
+        self.provision(&Spec { name: "one".into(), limits, ..Spec::default() }).await
     }
 
     pub(crate) async fn provision(&self, spec: &Spec) -> Box<dyn Hand> {

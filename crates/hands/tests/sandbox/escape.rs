@@ -106,7 +106,7 @@ async fn a_link_among_the_outputs_leads_nowhere() {
 async fn two_sandboxes_do_not_see_each_other() {
     let bench = Bench::new();
     let one = bench.hand().await;
-    let spec = Spec { name: "two".into(), uploads: Vec::new(), limits: LIMITS };
+    let spec = Spec { name: "two".into(), limits: LIMITS, ..Spec::default() };
     let two = bench.provision(&spec).await;
     bash(&*one, "echo one > /workspace/file; sleep 2121.21 > /dev/null 2>&1 &").await;
     assert_eq!(bash(&*two, "ls /workspace").await, "(no output)");

@@ -60,7 +60,8 @@ async fn uploads_are_there_and_read_only() {
     let bench = Bench::new();
     let source = bench.data.path().join("source");
     std::fs::write(&source, "input").unwrap();
-    let spec = Spec { name: "one".into(), uploads: vec![(source, "/deep/data.csv".into())], limits: LIMITS };
+    let uploads = vec![(source, "/deep/data.csv".into())];
+    let spec = Spec { name: "one".into(), uploads, limits: LIMITS, ..Spec::default() };
     let hand = bench.provision(&spec).await;
     assert_eq!(bash(&*hand, "cat /mnt/session/uploads/deep/data.csv").await, "input");
     for attempt in [
@@ -73,6 +74,14 @@ async fn uploads_are_there_and_read_only() {
         assert!(outcome.is_error, "{attempt}: {outcome:?}");
     }
     assert_eq!(bash(&*hand, "cat /mnt/session/uploads/deep/data.csv").await, "input");
+
+    let later = bench.data.path().join("later");
+    std::fs::write(&later, "later").unwrap();
+    bench.sandbox.upload(hand.address(), "/new/data.csv", Some(&later)).await.unwrap();
+    assert_eq!(bash(&*hand, "cat /mnt/session/uploads/new/data.csv").await, "later");
+    bench.sandbox.upload(hand.address(), "/deep/data.csv", None).await.unwrap();
+    assert_eq!(bash(&*hand, "ls /mnt/session/uploads").await, "new");
+    assert!(bench.sandbox.upload(hand.address(), "/../journal", None).await.is_err());
     bench.end().await;
 }
 

@@ -4,7 +4,11 @@
 
 mod bench;
 mod escape;
+mod given;
+mod layers;
 mod life;
 mod limits;
+mod network;
 mod ordinary;
+mod rest;
 mod restart;

@@ -97,7 +97,7 @@ async fn a_new_sandbox_is_not_taken_for_the_old_one_and_repeats_none_of_its_call
     let bench = Bench::new();
     let old = bench.hand().await;
     run(&*old, "once", "echo first | tee /workspace/file").await;
-    let new = bench.provision(&Spec { name: "one".into(), uploads: Vec::new(), limits: LIMITS }).await;
+    let new = bench.provision(&Spec { name: "one".into(), limits: LIMITS, ..Spec::default() }).await;
     assert_ne!(old.address(), new.address());
     assert!(matches!(old.execute(call("late", "echo late")).await, Err(Lost::Gone(_))));
     assert!(matches!(bench.sandbox.adopt(old.address(), 1).await, Err(Lost::Gone(_))));

@@ -33,6 +33,14 @@ impl Report {
         self.full
     }
 
+    /// Adds what comes after it.
+    pub(super) fn append(&mut self, next: Self) {
+        for line in next.text.split_inclusive('\n') {
+            self.add(line);
+        }
+        self.full |= next.full;
+    }
+
     pub(super) fn finish(mut self, late: bool) -> String {
         if self.full {
             self.text.push_str(&format!("[output truncated at {LARGEST} bytes]\n"));
@@ -52,11 +60,17 @@ impl Report {
         let whole = whole.strip_suffix(b"\r").unwrap_or(whole);
         let shown = String::from_utf8_lossy(whole.get(..LINE).unwrap_or(whole));
         let cut = if whole.len() > LINE { " [line cut]" } else { "" };
-        let line = format!("{path}:{number}:{shown}{cut}\n");
+        self.add(&format!("{path}:{number}:{shown}{cut}\n"));
+    }
+
+    fn add(&mut self, line: &str) {
+        if self.full {
+            return;
+        }
         if self.text.len() + line.len() > LARGEST {
             self.full = true;
         } else {
-            self.text.push_str(&line);
+            self.text.push_str(line);
         }
     }
 }

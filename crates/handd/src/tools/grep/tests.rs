@@ -4,15 +4,8 @@ use super::*;
 
 fn found(tree: &Path, pattern: &str) -> String {
     let cancel = Cancel::default();
-    let mut search = Search {
-        matcher: compile(pattern).unwrap(),
-        searcher: searcher(),
-        report: Report::default(),
-        cancel: &cancel,
-        deadline: clock::now() + LIMIT,
-    };
-    search.directory(tree);
-    search.report.finish(false).replace(&format!("{}/", tree.display()), "")
+    let search = Search { matcher: compile(pattern).unwrap(), cancel: &cancel, deadline: clock::now() + LIMIT };
+    search.directory(tree).finish(false).replace(&format!("{}/", tree.display()), "")
 }
 
 fn tree(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -75,15 +68,25 @@ fn there_is_an_end_to_the_output() {
 fn a_search_that_is_late_finds_nothing_more() {
     let tree = tree(&[("text", b"needle\n")]);
     let cancel = Cancel::default();
-    let (matcher, report) = (compile("needle").unwrap(), Report::default());
-    let mut search = Search { matcher, searcher: searcher(), report, cancel: &cancel, deadline: clock::now() };
-    search.file(&tree.path().join("text"));
+    let matcher = compile("needle").unwrap();
+    let search = Search { matcher, cancel: &cancel, deadline: clock::now() };
+    let report = search.files(&[tree.path().join("text")]);
     assert!(search.is_over());
-    assert!(search.report.finish(true).contains("search stopped"));
+    assert!(report.finish(true).contains("search stopped"));
 }
 
 #[test]
 fn a_pattern_that_is_none_or_too_large_is_an_error() {
     assert!(compile("(").is_err());
     assert!(compile(r"(\w{1000}){1000}").is_err());
+}
+
+#[test]
+fn however_many_files_there_are_they_are_shown_in_their_order() {
+    let names: Vec<String> = (0..BATCH * 2 + 7).map(|number| format!("{:02}/{number:05}", number % 90)).collect();
+    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), b"hay\nneedle\n".as_slice())).collect();
+    let tree = tree(&files);
+    let mut expected: Vec<String> = names.iter().map(|name| format!("{name}:2:needle")).collect();
+    expected.sort();
+    assert_eq!(found(tree.path(), "needle").lines().collect::<Vec<_>>(), expected);
 }

@@ -5,16 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hand_protocol::{HOSTNAME, HOSTS, RESOLVER};
+
 use super::copy;
 
 /// Written. Nothing in them tells of the host.
 const WRITTEN: [(&str, &str); 8] = [
     ("passwd", "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
     ("group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"),
-    ("hostname", "sandbox\n"),
-    ("hosts", "127.0.0.1\tlocalhost sandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n"),
-    // The gateway answers here once a sandbox is given a network. Without one, asking fails at once.
-    ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"),
+    ("hostname", HOSTNAME),
+    ("hosts", HOSTS),
+    ("resolv.conf", RESOLVER),
     ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"),
     ("shells", "/bin/sh\n/bin/bash\n"),
     // Dropping to a user of its own needs a capability that nobody inside has.

@@ -270,8 +270,10 @@ async fn moving_file(room: &Room) -> Outcome {
     room.write("moving.py", &source("staged/moving.py")).await?;
     let start = "cd /workspace/attacks; setsid python3 moving.py > /dev/null 2>&1 < /dev/null & sleep 0.3; echo begun";
     bash(room, start).await?;
-    let mut lengths = BTreeSet::new();
-    for round in 0..ROUNDS {
+    let (mut lengths, mut round) = (BTreeSet::new(), 0);
+    let until = Instant::now() + RACE;
+    while round < ROUNDS || (lengths.len() < 2 && Instant::now() < until) {
+        round += 1;
         if let Some(bytes) = fetch(room, "moving", (round as u64 % 3) * 1_000, 10_000).await? {
             lengths.insert(bytes.len());
             if bytes.len() > 10_000 || bytes.iter().any(|byte| *byte != b'x') {

@@ -102,7 +102,7 @@ async fn input_names(stage: &Stage) -> Outcome {
     let mut taken = Vec::new();
     for name in names {
         let uploads = vec![(stage.house.input.clone(), name.to_owned())];
-        let spec = Spec { name: "session-inputs".into(), uploads, limits: LIMITS };
+        let spec = Spec { name: "session-inputs".into(), uploads, limits: LIMITS, ..Spec::default() };
         let made =
             timeout(LONG, stage.house.sandbox.provision(&spec, 1)).await.map_err(|_| format!("{name:?} hangs"))?;
         if made.is_ok() {

@@ -23,5 +23,5 @@ def names():
 attempt(
     *[(spelling, lambda one=spelling: connect(one)) for spelling in SPELLINGS],
     ("its own name", names),
-    also=("gaierror", "TimeoutError", "EADDRNOTAVAIL", "EINVAL"),
+    also=("gaierror", "TimeoutError", "EADDRNOTAVAIL", "EINVAL", "ECONNRESET"),
 )

@@ -21,5 +21,5 @@ places = [(host, port) for host in USUAL for port in PORTS[:2]]
 places += [(host, port) for host in given("addresses") for port in (*PORTS, given("host.tcp"))]
 attempt(
     *[("%s port %d" % place, lambda place=place: served(*place)) for place in places],
-    also=("EINVAL", "EADDRNOTAVAIL"),
+    also=("EINVAL", "EADDRNOTAVAIL", "ECONNRESET"),
 )

@@ -4,8 +4,8 @@ import socket
 
 from attack import CONTROL, attempt, given
 
-# What a gateway opens in a sandbox: its resolver, what it turns to itself, its proxy. It judges for itself who asks.
-GATEWAY = {53, 80, 443, 3128}
+# What a gateway opens in a sandbox: its resolver, its proxy, what is turned to it. It judges for itself who asks.
+GATEWAY = {53, 80, 443, 3128, 3129}
 
 
 def listening(family, host):

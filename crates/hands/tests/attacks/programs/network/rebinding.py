@@ -29,6 +29,6 @@ attempt(
         for name in NAMES
         for way in (by_name, tunnelled, direct)
     ],
-    also=("SILENCE", "TimeoutError", "gaierror"),
+    also=("SILENCE", "TimeoutError", "gaierror", "ECONNRESET"),
     patience=3,
 )

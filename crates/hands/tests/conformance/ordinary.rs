@@ -1,0 +1,31 @@
+//! Everything once more, without being root.
+
+use std::{
+    env,
+    os::unix::process::CommandExt,
+    process::{Command, Stdio},
+};
+
+/// Any user that owns nothing will do; this one is everywhere.
+const NOBODY: u32 = 65_534;
+
+/// Set for the inner run, which must not start another.
+const INNER: &str = "STEAD_TEST_AS_NOBODY";
+
+#[test]
+fn all_that_conform_do_for_an_ordinary_user_too() {
+    if !rustix::process::geteuid().is_root() || env::var_os(INNER).is_some() {
+        eprintln!("skipped: these tests are run by an ordinary user as it is");
+        return;
+    }
+    let program = env::current_exe().unwrap();
+    let nobody = |command: &mut Command| command.uid(NOBODY).gid(NOBODY).env(INNER, "1").status();
+    // Nobody may not see a build directory below /root.
+    if !nobody(Command::new(&program).arg("--list").stdout(Stdio::null())).is_ok_and(|status| status.success()) {
+        eprintln!("skipped: an ordinary user cannot execute {}", program.display());
+        return;
+    }
+    let mut again = Command::new(&program);
+    again.args(["--test-threads=1", "--nocapture"]).current_dir("/");
+    assert!(nobody(&mut again).unwrap().success());
+}
