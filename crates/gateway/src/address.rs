@@ -57,6 +57,8 @@ const IPV4: &[(Ipv4Addr, u8, Class)] = &[
     (Ipv4Addr::new(169, 254, 169, 254), 32, Class::Metadata),
     (Ipv4Addr::new(169, 254, 170, 2), 32, Class::Metadata),
     (Ipv4Addr::new(100, 100, 100, 200), 32, Class::Metadata),
+    (Ipv4Addr::new(169, 254, 170, 23), 32, Class::Metadata),
+    (Ipv4Addr::new(169, 254, 42, 42), 32, Class::Metadata),
     (Ipv4Addr::new(192, 0, 0, 192), 32, Class::Metadata),
     (Ipv4Addr::new(168, 63, 129, 16), 32, Class::Metadata),
     (Ipv4Addr::new(0, 0, 0, 0), 8, Class::Unspecified),
@@ -82,6 +84,8 @@ const IPV6: &[(Ipv6Addr, u8, Class)] = &[
     (Ipv6Addr::UNSPECIFIED, 128, Class::Unspecified),
     (Ipv6Addr::LOCALHOST, 128, Class::Loopback),
     (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128, Class::Metadata),
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23), 128, Class::Metadata),
+    (Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128, Class::Metadata),
     (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128, Class::Metadata),
     // Addresses of the other version, as nobody writes them any more.
     (Ipv6Addr::UNSPECIFIED, 96, Class::Tunnel),
@@ -120,19 +124,29 @@ pub(crate) fn class(address: IpAddr) -> Option<Class> {
 
 /// Whether the operator's list opens an address of this class.
 ///
-/// A wide range opens no metadata service inside it: those are to be listed one by one. What is no machine's address is
+/// A wide range opens no metadata service inside it, nor this machine itself: those are to be listed one by one. What is no machine's address is
 /// never opened.
 pub(crate) fn is_opened(address: IpAddr, class: Class, allowed: &[IpNet]) -> bool {
-    let address = address.to_canonical();
-    let judged = match address {
-        IpAddr::V6(translated) if holds_v6(TRANSLATED, translated) => IpAddr::V4(embedded(translated)),
-        address => address,
-    };
+    let (address, judged) = (address.to_canonical(), judged(address));
     let lists = |range: &IpNet| range.contains(&address) || range.contains(&judged);
     match class {
         Class::Unspecified | Class::Multicast | Class::Broadcast => false,
-        Class::Metadata => allowed.iter().any(|range| lists(range) && range.prefix_len() == range.max_prefix_len()),
+        Class::Metadata | Class::Own => {
+            allowed.iter().any(|range| lists(range) && range.prefix_len() == range.max_prefix_len())
+        }
+        // Not by a range so wide that whoever wrote it was thinking of something else.
+        Class::Loopback | Class::LinkLocal => {
+            allowed.iter().any(|range| lists(range) && self::class(range.network()) == Some(class))
+        }
         _ => allowed.iter().any(lists),
+    }
+}
+
+/// The address that packets to this one end at.
+pub(crate) fn judged(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(translated) if holds_v6(TRANSLATED, translated) => IpAddr::V4(embedded(translated)),
+        address => address,
     }
 }
 

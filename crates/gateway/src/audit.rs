@@ -7,6 +7,6 @@ mod files;
 mod record;
 mod spool;
 
-pub(crate) use files::Bounds;
+pub(crate) use files::{Bounds, newest};
 pub(crate) use record::{Kind, Protocol, Record, Verdict};
 pub(crate) use spool::Spool;

@@ -90,6 +90,7 @@ impl Bench {
             names: "127.198.0.0/16".parse().unwrap(),
             tasks: Tasks::default(),
             connections: AtomicU64::default(),
+            crowd: Arc::default(),
         });
         let terms = Terms { session: Some("sesn_1".into()), policy, limits };
         let sandbox = Arc::new(Sandbox::new("sbx_1".into(), terms, &shared));
@@ -97,13 +98,16 @@ impl Bench {
     }
 
     pub(crate) fn connection(&self) -> Arc<Connection> {
-        let place = self.sandbox.meter.enter(u32::MAX).unwrap();
+        let place = self.sandbox.meter.enter(u32::MAX, &self.shared.crowd).unwrap();
         Arc::new(Connection::new(Arc::clone(&self.shared), Arc::clone(&self.sandbox), place))
     }
 
     /// A file that is full by now can then not be followed by another.
     pub(crate) fn lose_audit(&self) {
-        fs::remove_dir_all(self.directory.path()).unwrap();
+        // The spool may make a file meanwhile.
+        while self.directory.path().exists() {
+            let _ = fs::remove_dir_all(self.directory.path());
+        }
     }
 
     /// All lines of the audit so far.

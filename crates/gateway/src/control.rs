@@ -7,27 +7,22 @@ mod client;
 mod frame;
 mod message;
 mod server;
+mod watch;
 
 pub use client::{Client, Error};
 pub use message::{Attach, Listed};
 pub(crate) use server::listen;
+pub use watch::Watch;
 
 use std::fs::File;
-use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// Inside the gateway's directory.
-const SOCKET: &str = "socket";
-
-pub(crate) fn socket(directory: &Path) -> PathBuf {
-    directory.join(SOCKET)
-}
+pub(crate) const SOCKET: &str = "socket";
 
 /// A socket's address holds 108 bytes, a path more: the way through a descriptor is always short. It leads there as
-/// long as the file is open.
-pub(crate) fn short_way(directory: &Path) -> io::Result<(File, PathBuf)> {
-    let directory = File::open(directory)?;
-    let way = socket(Path::new(&format!("/proc/self/fd/{}", directory.as_raw_fd())));
-    Ok((directory, way))
+/// long as the directory is open.
+pub(crate) fn way(directory: &File) -> PathBuf {
+    Path::new(&format!("/proc/self/fd/{}", directory.as_raw_fd())).join(SOCKET)
 }

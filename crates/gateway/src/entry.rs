@@ -146,7 +146,7 @@ async fn https(connection: &Connection, mut client: BoxedStream, asked: Result<A
     }
 }
 
-async fn tcp(connection: &Connection, client: BoxedStream, asked: Result<Asked, Refusal>) {
+async fn tcp(connection: &Arc<Connection>, client: BoxedStream, asked: Result<Asked, Refusal>) {
     let reached = async {
         let asked = asked?;
         let reached = connection.reach(Protocol::Tcp, &asked).await?;
@@ -160,7 +160,7 @@ async fn tcp(connection: &Connection, client: BoxedStream, asked: Result<Asked, 
 
 /// A tunnel that stands already, once what the client says first names the host that it is for.
 async fn through(
-    connection: &Connection,
+    connection: &Arc<Connection>,
     protocol: Protocol,
     mut client: BoxedStream,
     asked: &Asked,
@@ -180,7 +180,12 @@ async fn through(
     } else {
         let may_encrypt = connection.shared.settings().encrypted_client_hello;
         let mut client = Guard::new(client, asked.host.clone(), may_encrypt);
-        tunnel::carry(connection, &mut client, &mut upstream).await
+        let carried = tunnel::carry(connection, &mut client, &mut upstream).await;
+        if let Some(client) = client.into_http() {
+            web::serve_over(connection, Box::new(client), asked.clone(), upstream).await;
+            return;
+        }
+        carried
     };
     ended(connection, protocol, asked, carried);
 }

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{Attach, Listed};
@@ -16,10 +17,15 @@ use crate::{Policy, Settings};
 /// Bytes of a sandbox's name.
 const LONGEST_NAME: usize = 256;
 
+/// Control connections at a time.
+const CONTROLLERS: usize = 64;
+
 pub(crate) struct Gateway {
     pub(crate) shared: Arc<Shared>,
     /// Cancelled when somebody asks it to stop.
     pub(crate) stop: CancellationToken,
+    /// A permit for each control connection.
+    pub(crate) controllers: Arc<Semaphore>,
     attached: Mutex<HashMap<String, Attached>>,
 }
 
@@ -37,7 +43,13 @@ pub(crate) struct Refused(pub(crate) String);
 
 impl Gateway {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, stop: CancellationToken::new(), attached: Mutex::default() }
+        let controllers = Arc::new(Semaphore::new(CONTROLLERS));
+        Self { shared, stop: CancellationToken::new(), controllers, attached: Mutex::default() }
+    }
+
+    /// Whether it serves a sandbox, or somebody who may give it one is connected.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.controllers.available_permits() < CONTROLLERS || !self.attached.lock().is_empty()
     }
 
     /// A sandbox that is known already gets new terms, and new sockets if there are any.

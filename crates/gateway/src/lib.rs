@@ -5,7 +5,8 @@
 //! connection whom a program means, decides by the sandbox's [`Policy`] and the installation's [`Settings`], resolves
 //! the name itself, judges the address, writes down what it does, and dials exactly what it judged.
 //!
-//! [`run()`] is the process, [`Client`] how the server talks to it.
+//! [`run()`] is the process, [`Client`] how the server talks to it. As it belongs to no server, it ends by itself once
+//! nobody needs it.
 //!
 //! Nothing that comes from inside is trusted: not the descriptors, not the first bytes, not a `Host` header. What
 //! cannot be understood in one way only is refused; what waits is bounded, in time and in bytes; what cannot be
@@ -19,9 +20,11 @@ mod address;
 mod audit;
 mod connection;
 mod control;
+mod crowd;
 mod dns;
 mod entry;
 mod gateway;
+mod held;
 mod host;
 mod meter;
 mod names;
@@ -38,13 +41,15 @@ mod socks;
 mod stream;
 mod tasks;
 mod tls;
+mod traces;
 mod tunnel;
+mod vigil;
 mod web;
 
 #[cfg(test)]
 mod bench;
 
-pub use control::{Attach, Client, Error, Listed};
+pub use control::{Attach, Client, Error, Listed, Watch};
 pub use host::{Host, HostPattern, Invalid, Name};
 pub use meter::Usage;
 pub use policy::{Limits, Policy};
@@ -53,3 +58,4 @@ pub use run::{Options, RunError, run};
 pub use sandbox::SocketKind;
 pub use settings::Settings;
 pub use shared::Timeouts;
+pub use traces::Traces;

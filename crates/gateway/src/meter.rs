@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use crate::crowd::{Crowd, Spot};
+
 /// Counted since the sandbox was attached for the first time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -65,11 +67,13 @@ impl Meter {
         self.denials.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A place among `most`, until it is dropped. None if all are taken.
-    pub(crate) fn enter(self: &Arc<Self>, most: u32) -> Option<Place> {
+    /// A place among `most`, until it is dropped. None if all are taken, or if too many are in the crowd.
+    pub(crate) fn enter(self: &Arc<Self>, most: u32, crowd: &Arc<Crowd>) -> Option<Place> {
         let more = |open: u32| (open < most).then_some(open + 1);
-        self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
-        Some(Place(Arc::clone(self)))
+        let own = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        // Given back by its end if there is no spot.
+        let taken = Taken(Arc::clone(self));
+        Some(Place { _taken: taken, _spot: crowd.enter(own)? })
     }
 
     pub(crate) fn usage(&self) -> Usage {
@@ -84,9 +88,14 @@ impl Meter {
 }
 
 /// One of the connections that a sandbox may have at once.
-pub(crate) struct Place(Arc<Meter>);
+pub(crate) struct Place {
+    _taken: Taken,
+    _spot: Spot,
+}
 
-impl Drop for Place {
+struct Taken(Arc<Meter>);
+
+impl Drop for Taken {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -115,11 +124,12 @@ mod tests {
     #[test]
     fn a_place_is_free_again_once_it_is_dropped() {
         let meter = Arc::new(Meter::default());
-        let first = meter.enter(2);
-        let second = meter.enter(2);
-        assert!(first.is_some() && second.is_some() && meter.enter(2).is_none());
+        let crowd = Arc::default();
+        let first = meter.enter(2, &crowd);
+        let second = meter.enter(2, &crowd);
+        assert!(first.is_some() && second.is_some() && meter.enter(2, &crowd).is_none());
         drop(first);
-        assert!(meter.enter(2).is_some());
+        assert!(meter.enter(2, &crowd).is_some());
         assert_eq!(meter.usage().open, 1);
     }
 }

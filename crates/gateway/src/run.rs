@@ -1,28 +1,27 @@
 //! The gateway's process, from its start to its end.
 
-use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use parking_lot::RwLock;
-use rustix::fs::{FlockOperation, flock};
 use store::{Clock, SystemClock};
-use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Bounds, Spool};
 use crate::gateway::Gateway;
+use crate::held::Held;
 use crate::shared::{Shared, Timeouts};
 use crate::tasks::Tasks;
-use crate::{Resolve, Settings, SystemResolver, control};
+use crate::traces::AUDIT;
+use crate::{Resolve, Settings, SystemResolver, control, vigil};
 
-const LOCK: &str = "lock";
-const AUDIT: &str = "audit";
+/// For a server to be started anew, with its machine busy.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// For measuring networks, and so no machine's.
 const NAMES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
@@ -42,6 +41,8 @@ pub struct Options {
     pub audit_bytes: u64,
     /// How many of them are kept.
     pub audit_files: usize,
+    /// How long it stays when it serves no sandbox and nobody controls it. None for ever.
+    pub idle: Option<Duration>,
 }
 
 impl Options {
@@ -56,6 +57,7 @@ impl Options {
             names: NAMES,
             audit_bytes: 64 << 20,
             audit_files: 16,
+            idle: Some(IDLE),
         }
     }
 }
@@ -69,12 +71,11 @@ pub enum RunError {
     Unusable { path: PathBuf, source: io::Error },
 }
 
-/// Runs until somebody asks it to stop, or `stop` is cancelled.
+/// Runs until somebody asks it to stop, `stop` is cancelled, its directory is gone, or nobody needs it any more.
 pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunError> {
     let directory = options.directory.clone();
     let unusable = |source| RunError::Unusable { path: directory.clone(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(unusable)?;
-    let _lock = lock(&directory)?;
+    let held = Held::take(&directory)?;
     let bounds = Bounds { bytes: options.audit_bytes, files: options.audit_files };
     let spool = Spool::open(&directory.join(AUDIT), bounds).map_err(unusable)?;
     let shared = Arc::new(Shared {
@@ -86,43 +87,23 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunErr
         names: options.names,
         tasks: Tasks::default(),
         connections: AtomicU64::default(),
+        crowd: Arc::default(),
     });
-    let listener = bind(&directory).map_err(unusable)?;
+    let listener = held.bind().map_err(unusable)?;
     let gateway = Arc::new(Gateway::new(Arc::clone(&shared)));
     tracing::info!(directory = %directory.display(), "the gateway is ready");
     tokio::select! {
         () = control::listen(listener, Arc::clone(&gateway)) => {}
         () = gateway.stop.cancelled() => {}
         () = stop.cancelled() => {}
+        () = vigil::is_over(&gateway, &held, options.idle) => {}
     }
-    // Whoever connects from now on is told at once that nobody is there.
-    let _ = fs::remove_file(control::socket(&directory));
+    if let Err(error) = held.unbind() {
+        tracing::debug!(%error, "the control socket stays behind");
+    }
     shared.tasks.finish().await;
     if let Err(error) = spool.flush().await {
         tracing::error!(%error, "the last audit records may be lost");
     }
     Ok(())
-}
-
-/// Held as long as the file is open.
-fn lock(directory: &Path) -> Result<File, RunError> {
-    let file = File::options().create(true).truncate(false).write(true).open(directory.join(LOCK));
-    let file = file.map_err(|source| RunError::Unusable { path: directory.to_owned(), source })?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(_) => Err(RunError::Running(directory.to_owned())),
-    }
-}
-
-/// The lock is ours: a socket that is there is a dead gateway's.
-fn bind(directory: &Path) -> io::Result<UnixListener> {
-    let socket = control::socket(directory);
-    match fs::remove_file(&socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let (_directory, way) = control::short_way(directory)?;
-    let listener = UnixListener::bind(way)?;
-    fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-    Ok(listener)
 }

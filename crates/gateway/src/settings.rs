@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::address::{Class, class, is_opened, is_own};
+use crate::address::{Class, class, is_opened, is_own, judged};
 use crate::host::Name;
 use crate::{Host, HostPattern};
 
@@ -18,8 +18,8 @@ pub struct Settings {
     pub allow_private: Vec<IpNet>,
     /// Asked before DNS. An address that stands here may be reached under its name, whatever it is.
     pub hosts: BTreeMap<Name, IpAddr>,
-    /// What package managers need. These may lead to private addresses, as mirrors inside a company do; never to
-    /// loopback, link-local or metadata ones.
+    /// What package managers need. These may lead to private addresses, as mirrors inside a company do, and to those that
+    /// networks take for private ones, as nobody else has them; never to loopback, link-local or metadata ones.
     pub package_hosts: Vec<HostPattern>,
     /// Certificates trusted besides the system's, once the gateway speaks TLS itself.
     pub extra_ca: Option<PathBuf>,
@@ -36,10 +36,20 @@ impl Settings {
         {
             return None;
         }
-        let class = class(address).or_else(|| is_own(address).then_some(Class::Own))?;
-        let is_mirror = matches!(class, Class::Private | Class::Shared)
+        let class = self.class(address)?;
+        let is_mirror = matches!(class, Class::Private | Class::Shared | Class::Documentation | Class::Benchmarking)
             && self.package_hosts.iter().any(|pattern| pattern.matches(host));
         (!is_mirror && !is_opened(address, class, &self.allow_private)).then_some(class)
+    }
+
+    /// A range that is opened, or a mirror in it, does not open this machine's own address there.
+    fn class(&self, address: IpAddr) -> Option<Class> {
+        match class(address) {
+            None | Some(Class::Private | Class::Shared) if is_own(address) || is_own(judged(address)) => {
+                Some(Class::Own)
+            }
+            class => class,
+        }
     }
 }
 
@@ -81,6 +91,8 @@ mod tests {
     fn package_hosts_may_be_private_and_no_more() {
         assert_eq!(forbids("packages.example.com", "10.2.0.1"), None);
         assert_eq!(forbids("packages.example.com", "100.64.0.1"), None);
+        assert_eq!(forbids("packages.example.com", "203.0.113.7"), None);
+        assert_eq!(forbids("example.com", "203.0.113.7"), Some(Class::Documentation));
         assert_eq!(forbids("packages.example.com", "169.254.169.254"), Some(Class::Metadata));
         assert_eq!(forbids("packages.example.com", "127.0.0.1"), Some(Class::Loopback));
     }

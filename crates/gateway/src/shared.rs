@@ -9,6 +9,7 @@ use parking_lot::RwLock;
 use store::Clock;
 
 use crate::audit::Spool;
+use crate::crowd::Crowd;
 use crate::tasks::Tasks;
 use crate::{Resolve, Settings};
 
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) names: Ipv4Net,
     pub(crate) tasks: Tasks,
     pub(crate) connections: AtomicU64,
+    pub(crate) crowd: Arc<Crowd>,
 }
 
 impl Shared {

@@ -56,8 +56,23 @@ enum Next {
 
 /// Answers until the client has no more requests, or wants a tunnel.
 pub(crate) async fn serve(connection: &Arc<Connection>, client: BoxedStream, mode: Mode) -> Option<Tunnel> {
+    answer(connection, client, mode, None).await
+}
+
+/// The same for a client that has this way to its host already.
+pub(crate) async fn serve_over(connection: &Arc<Connection>, client: BoxedStream, asked: Asked, upstream: BoxedStream) {
+    // No tunnel comes out of it: only a proxy is asked for one.
+    answer(connection, client, Mode::Origin(asked), Some(upstream)).await;
+}
+
+async fn answer(
+    connection: &Arc<Connection>,
+    client: BoxedStream,
+    mode: Mode,
+    opened: Option<BoxedStream>,
+) -> Option<Tunnel> {
     let (client, heads) = Tapped::new(Beating::new(client, connection.pulse.clone()));
-    let exchange = Arc::new(Exchange::new(Arc::clone(connection), mode, heads));
+    let exchange = Arc::new(Exchange::new(Arc::clone(connection), mode, opened, heads));
     let service = {
         let exchange = Arc::clone(&exchange);
         service_fn(move |request| {

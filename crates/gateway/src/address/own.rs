@@ -1,5 +1,6 @@
 //! Whether an address is this machine's own.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Asks the kernel, without a packet: only to an address of one's own can a socket be bound. Where the machine is set
@@ -9,11 +10,23 @@ pub(crate) fn is_own(address: IpAddr) -> bool {
         IpAddr::V4(_) => Ipv4Addr::new(192, 0, 2, 1).into(),
         IpAddr::V6(_) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
     };
-    if can_bind(nobodys) { source_to(address) == Some(address) } else { can_bind(address) }
+    // What cannot be found out, as for want of descriptors, is taken for our own: nothing is opened by mistake.
+    match can_bind(nobodys) {
+        Some(true) => source_to(address).is_none_or(|from| from == address),
+        Some(false) => can_bind(address).unwrap_or(true),
+        None => true,
+    }
 }
 
-fn can_bind(address: IpAddr) -> bool {
-    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
+/// None if it cannot be found out.
+fn can_bind(address: IpAddr) -> Option<bool> {
+    match UdpSocket::bind(SocketAddr::new(address, 0)) {
+        Ok(_) => Some(true),
+        // The second where the machine does not speak that version at all.
+        Err(error) if matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported) => Some(false),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// An address that nothing leads to has none.

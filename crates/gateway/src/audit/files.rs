@@ -74,9 +74,11 @@ impl Files {
         // The next begins where the last one is safe.
         let _ = self.file.sync_data();
         let number = self.number + 1;
-        self.file = open(&self.directory, number)?;
-        (self.number, self.length, self.is_torn) = (number, 0, false);
+        let file = open(&self.directory, number)?;
+        // Before it is written to: what is in a file that no directory has is lost.
         sync_directory(&self.directory)?;
+        self.file = file;
+        (self.number, self.length, self.is_torn) = (number, 0, false);
         let mut old = numbers(&self.directory)?;
         old.sort_unstable_by(|left, right| right.cmp(left));
         for number in old.into_iter().skip(self.bounds.files.max(1)) {
@@ -88,6 +90,11 @@ impl Files {
 
 fn path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("audit-{number:08}.jsonl"))
+}
+
+/// The file that is written, or was last.
+pub(crate) fn newest(directory: &Path) -> Option<PathBuf> {
+    numbers(directory).ok()?.into_iter().max().map(|number| path(directory, number))
 }
 
 fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
@@ -138,6 +145,8 @@ mod tests {
         }
         let kept = ["line 0004\nline 0005\n", "line 0006\nline 0007\n", "line 0008\n"];
         assert_eq!(read(directory.path()), kept);
+        let newest = newest(directory.path()).unwrap();
+        assert_eq!(fs::read_to_string(newest).unwrap(), "line 0008\n");
     }
 
     #[test]

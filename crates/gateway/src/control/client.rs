@@ -1,5 +1,6 @@
 //! The server's side.
 
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,15 +11,21 @@ use tokio::time::{sleep, timeout};
 
 use super::frame::{self, receive, send};
 use super::message::{Answer, Attach, Listed, PROTOCOL, Request, agreed};
-use super::short_way;
+use super::watch::Watch;
+use super::way;
 use crate::{Policy, Settings, SocketKind, Usage};
 
 /// How long to wait before each attempt. Together they outlast the start of a gateway.
-const PAUSES: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+const PAUSES: &[Duration] =
+    &[Duration::ZERO, Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
+/// A connection that was kept may be to a gateway that has ended: the second attempt is with a new one.
+const NO_PAUSES: &[Duration] = &[Duration::ZERO, Duration::ZERO];
 
 /// For one question. Nothing that is asked takes long.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+const SILENT: &str = "it does not answer";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,6 +44,7 @@ pub enum Error {
 /// every request may be repeated.
 pub struct Client {
     directory: PathBuf,
+    pauses: &'static [Duration],
     /// None while a question is under way, so that one that is given up takes its connection with it.
     connection: Mutex<Option<UnixStream>>,
 }
@@ -44,7 +52,22 @@ pub struct Client {
 impl Client {
     /// Connects when something is asked.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), connection: Mutex::new(None) }
+        Self { directory: directory.to_owned(), pauses: PAUSES, connection: Mutex::new(None) }
+    }
+
+    /// Waits for no gateway that may be about to start: where nobody is there, it says so at once.
+    pub fn impatient(directory: &Path) -> Self {
+        Self { pauses: NO_PAUSES, ..Self::new(directory) }
+    }
+
+    /// Tries once whether a gateway is there that speaks this protocol, and tells later when it is no more.
+    pub async fn watch(&self) -> Result<Watch, Error> {
+        match timeout(PATIENCE, self.connect()).await {
+            Ok(Ok(stream)) => Ok(Watch::new(stream)),
+            Ok(Err(Failure::Final(error))) => Err(error),
+            Ok(Err(Failure::Broken(error))) => Err(Error::Unreachable(error.to_string())),
+            Err(_) => Err(Error::Unreachable(SILENT.into())),
+        }
     }
 
     /// Has the gateway serve a sandbox, or one that it serves already under these terms; `sockets` take the place of
@@ -98,8 +121,8 @@ impl Client {
     async fn ask(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<Answer, Error> {
         let mut connection = self.connection.lock().await;
         let mut why = String::new();
-        for pause in PAUSES {
-            sleep(pause).await;
+        for pause in self.pauses {
+            sleep(*pause).await;
             let asked = async {
                 let stream = match connection.take() {
                     Some(stream) => stream,
@@ -118,15 +141,15 @@ impl Client {
                 }
                 Ok(Err(Failure::Final(error))) => return Err(error),
                 Ok(Err(Failure::Broken(error))) => error.to_string(),
-                Err(_) => "it does not answer".into(),
+                Err(_) => SILENT.into(),
             };
         }
         Err(Error::Unreachable(why))
     }
 
     async fn connect(&self) -> Result<UnixStream, Failure> {
-        let (_directory, way) = short_way(&self.directory).map_err(frame::Error::Io)?;
-        let stream = UnixStream::connect(way).await.map_err(frame::Error::Io)?;
+        let directory = File::open(&self.directory).map_err(frame::Error::Io)?;
+        let stream = UnixStream::connect(way(&directory)).await.map_err(frame::Error::Io)?;
         match exchange(&stream, &Request::Hello { protocol: PROTOCOL }, &[]).await? {
             Answer::Welcome { protocol } if agreed(protocol) == Some(protocol) => Ok(stream),
             Answer::Refused { message } => Err(Failure::Final(Error::Refused(message))),

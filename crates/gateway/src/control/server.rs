@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
 use super::frame::{self, receive, send};
 use super::message::{Answer, PROTOCOL, Request, agreed};
 use crate::gateway::{Gateway, Refused};
-
-/// Connections at a time.
-const MOST: usize = 64;
 
 /// For a connection to say which version it speaks.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,7 +20,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The socket's task: it ends with the gateway. A connection that fails is the business of its own task.
 pub(crate) async fn listen(listener: UnixListener, gateway: Arc<Gateway>) {
-    let places = Arc::new(Semaphore::new(MOST));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -39,7 +35,7 @@ pub(crate) async fn listen(listener: UnixListener, gateway: Arc<Gateway>) {
             tracing::warn!(target: "audit", ?peer, "turned away from the gateway's control socket");
             continue;
         }
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let Ok(place) = Arc::clone(&gateway.controllers).try_acquire_owned() else {
             tracing::warn!("turned away from the gateway's control socket: too many are there");
             continue;
         };

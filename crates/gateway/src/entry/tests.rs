@@ -15,7 +15,7 @@ async fn connect(bench: &Bench, kind: SocketKind, address: SocketAddr) -> TcpStr
     let listener = TcpListener::bind(address).await.unwrap();
     let connecting = TcpStream::connect(listener.local_addr().unwrap());
     let (program, accepted) = tokio::join!(connecting, listener.accept());
-    let place = bench.sandbox.meter.enter(u32::MAX).unwrap();
+    let place = bench.sandbox.meter.enter(u32::MAX, &bench.shared.crowd).unwrap();
     let connection = Connection::new(Arc::clone(&bench.shared), Arc::clone(&bench.sandbox), place);
     let serving = serve(connection, kind, accepted.unwrap().0);
     bench.shared.tasks.spawn("connection from inside", bench.sandbox.gone.clone(), serving);
@@ -62,12 +62,12 @@ async fn connect_opens_a_tunnel_to_an_allowed_host() {
     let (bench, server) = (Bench::limited(&["example.com"]), Server::saying("hello").await);
     bench.resolver.set("example.com", &[&["127.0.0.1"]]);
     let mut program = to_proxy(&bench).await;
-    let request = format!("CONNECT example.com:{} HTTP/1.1\r\n\r\nfirst words", server.port());
+    let request = format!("CONNECT example.com:{} HTTP/1.1\r\n\r\nfirst words\n", server.port());
     program.write_all(request.as_bytes()).await.unwrap();
     assert!(hears_head(&mut program).await.starts_with("HTTP/1.1 200 OK\r\n"));
     hears(&mut program, b"hello").await;
-    assert_eq!(server.heard(), ["first words"]);
-    program.write_all(b"more words").await.unwrap();
+    assert_eq!(server.heard(), ["first words\n"]);
+    program.write_all(b"more words\n").await.unwrap();
     hears(&mut program, b"hello").await;
     program.shutdown().await.unwrap();
     assert_eq!(rest(program).await, b"");
@@ -108,9 +108,9 @@ async fn socks_opens_a_tunnel_by_name() {
     let mut program = to_proxy(&bench).await;
     program.write_all(&wish(b"example.com")).await.unwrap();
     hears(&mut program, &[5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await;
-    program.write_all(b"words").await.unwrap();
+    program.write_all(b"words\n").await.unwrap();
     hears(&mut program, b"hello").await;
-    assert_eq!(server.heard(), ["words"]);
+    assert_eq!(server.heard(), ["words\n"]);
 
     let mut refused = to_proxy(&bench).await;
     refused.write_all(&wish(b"other.example")).await.unwrap();

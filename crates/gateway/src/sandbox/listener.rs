@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::future::{join, join_all};
 use rustix::io::Errno;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use rustix::net::{
     RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, accept_with, recvfrom, sendto, shutdown,
 };
@@ -23,6 +24,9 @@ use crate::connection::Connection;
 use crate::refusal::{Code, Refusal};
 use crate::shared::Shared;
 use crate::{dns, entry};
+
+/// Bytes that the kernel keeps of a connection's data, each way: it is our machine's memory, and a sandbox has many.
+const BUFFER: usize = 256 << 10;
 
 /// Connections that are accepted together.
 const TOGETHER: usize = 32;
@@ -78,11 +82,15 @@ async fn listen(shared: &Arc<Shared>, sandbox: &Arc<Sandbox>, kind: SocketKind, 
                 if is_final(error) {
                     return;
                 }
-                failures += 1;
+                // What the whole process lacks may come back, and whoever takes it must not end the others' way out.
+                if !is_want(error) {
+                    failures += 1;
+                }
                 sleep(PAUSE).await;
             }
         }
     }
+    tracing::warn!(sandbox = sandbox.id, ?kind, "a listener fails again and again, and is given up");
 }
 
 /// Takes what waits, on a thread that may be made to wait: only the listener's own flag says that it does not, and its
@@ -95,7 +103,10 @@ async fn accept(listener: Arc<OwnedFd>) -> Option<(Vec<OwnedFd>, Option<Errno>)>
         let mut accepted = Vec::new();
         while accepted.len() < TOGETHER {
             match accept_with(&*shared, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok(connection) => accepted.push(connection),
+                Ok(connection) => {
+                    settle(&connection);
+                    accepted.push(connection);
+                }
                 Err(error) => return (accepted, Some(error)),
             }
         }
@@ -109,6 +120,20 @@ async fn accept(listener: Arc<OwnedFd>) -> Option<(Vec<OwnedFd>, Option<Errno>)>
             None
         }
     }
+}
+
+/// A connection has the listener's options, which others who hold that can set. With one of them closing would wait for
+/// the client, on a thread of ours.
+fn settle(connection: &OwnedFd) {
+    // What cannot be set was not asked for: the connection is as good without.
+    let _ = set_socket_linger(connection, None);
+    let _ = set_socket_send_buffer_size(connection, BUFFER);
+    let _ = set_socket_recv_buffer_size(connection, BUFFER);
+}
+
+/// Whether it is for want of descriptors or memory.
+fn is_want(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
 }
 
 /// What another attempt would not mend.
@@ -125,7 +150,7 @@ fn enter(shared: &Arc<Shared>, sandbox: &Arc<Sandbox>, kind: SocketKind, descrip
             return;
         }
     };
-    let Some(place) = sandbox.meter.enter(sandbox.terms().limits.connections) else {
+    let Some(place) = sandbox.meter.enter(sandbox.terms().limits.connections, &shared.crowd) else {
         let refusal = Refusal::new(Code::TooManyConnections);
         sandbox.deny(shared, NO_CONNECTION, protocol(kind), &refusal);
         entry::turn_away(&stream, kind, &refusal);

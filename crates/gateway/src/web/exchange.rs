@@ -21,10 +21,13 @@ use crate::audit::Protocol;
 use crate::connection::{Asked, Connection};
 use crate::host::Authority;
 use crate::refusal::{Code, Refusal};
+use crate::stream::BoxedStream;
 
 pub(super) struct Exchange {
     connection: Arc<Connection>,
     mode: Mode,
+    /// A way to the host that the client believes to talk to, for its first request.
+    opened: Mutex<Option<BoxedStream>>,
     heads: Heads,
     /// The way out of the last request, for the next one to the same host.
     kept: tokio::sync::Mutex<Option<Kept>>,
@@ -33,13 +36,15 @@ pub(super) struct Exchange {
 
 struct Kept {
     asked: Asked,
-    address: IpAddr,
+    /// None of one that somebody else has opened, which takes one request.
+    address: Option<IpAddr>,
     sender: SendRequest<Incoming>,
 }
 
 impl Exchange {
-    pub(super) fn new(connection: Arc<Connection>, mode: Mode, heads: Heads) -> Self {
-        Self { connection, mode, heads, kept: tokio::sync::Mutex::default(), next: Mutex::default() }
+    pub(super) fn new(connection: Arc<Connection>, mode: Mode, opened: Option<BoxedStream>, heads: Heads) -> Self {
+        let opened = Mutex::new(opened);
+        Self { connection, mode, opened, heads, kept: tokio::sync::Mutex::default(), next: Mutex::default() }
     }
 
     pub(super) fn take_next(&self) -> Option<Next> {
@@ -163,7 +168,9 @@ impl Exchange {
             let host = HeaderValue::from_str(&host_field(asked));
             parts.headers.insert(HOST, host.map_err(|_| asked.refusal(Code::HostInvalid))?);
         }
-        let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        // Written out, and read again: a line without a target, or with a query alone, could be read as anything.
+        let path = parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+        let path = PathAndQuery::try_from(path).map_err(|_| asked.refusal(Code::HostInvalid))?;
         parts.uri = Uri::from(path);
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
@@ -174,9 +181,10 @@ impl Exchange {
         let mut kept = self.kept.lock().await;
         if kept.as_ref().is_some_and(|way| way.asked == *asked)
             && let Some(mut way) = kept.take()
+            && let Some(address) = way.address
             && way.sender.ready().await.is_ok()
         {
-            self.connection.reach_again(Protocol::Http, asked, way.address).await?;
+            self.connection.reach_again(Protocol::Http, asked, address).await?;
             match way.sender.try_send_request(request).await {
                 Ok(response) => {
                     *kept = Some(way);
@@ -196,8 +204,16 @@ impl Exchange {
     }
 
     async fn dial(&self, asked: &Asked) -> Result<Kept, Refusal> {
-        let reached = self.connection.reach(Protocol::Http, asked).await?;
-        let dialled = Builder::new().max_buf_size(MOST_OF_HEAD).handshake(TokioIo::new(reached.stream)).await;
+        // It leads to whom all requests of the connection are for.
+        let opened = self.opened.lock().take();
+        let (stream, address) = match opened {
+            Some(stream) => (stream, None),
+            None => {
+                let reached = self.connection.reach(Protocol::Http, asked).await?;
+                (reached.stream, Some(reached.address))
+            }
+        };
+        let dialled = Builder::new().max_buf_size(MOST_OF_HEAD).handshake(TokioIo::new(stream)).await;
         let (sender, driver) = dialled.map_err(|error| self.failed(asked, &error))?;
         let until = self.connection.sandbox.gone.clone();
         self.connection.shared.tasks.spawn("way out of HTTP requests", until, async move {
@@ -205,7 +221,7 @@ impl Exchange {
                 tracing::debug!(%error, "a way out has ended early");
             }
         });
-        Ok(Kept { asked: asked.clone(), address: reached.address, sender })
+        Ok(Kept { asked: asked.clone(), address, sender })
     }
 
     fn failed(&self, asked: &Asked, error: &hyper::Error) -> Refusal {

@@ -4,7 +4,8 @@ use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 
-use gateway::{Client, Error, Policy, RunError, Settings, SocketKind, run};
+use futures::FutureExt;
+use gateway::{Client, Error, Policy, RunError, Settings, SocketKind, Traces, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
@@ -101,6 +102,47 @@ async fn it_stops_when_it_is_told_to() {
     bench.client.stop().await.unwrap();
     bench.has_stopped().await;
     assert!(!bench.path().join("socket").exists());
+}
+
+#[tokio::test]
+async fn it_ends_once_its_directory_is_gone() {
+    let mut bench = Bench::start(&[]).await;
+    let _inside = bench.attach("sbx_1", Policy::Unrestricted).await;
+    std::fs::remove_dir_all(bench.path()).unwrap();
+    bench.has_stopped().await;
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_the_gateway_and_not_before() {
+    let mut bench = Bench::start(&[]).await;
+    let watch = bench.client.watch().await.unwrap();
+    bench.client.settings(settings()).await.unwrap();
+    assert!(watch.ended().now_or_never().is_none());
+    bench.stop().await;
+    watch.ended().await;
+    assert!(matches!(bench.client.watch().await, Err(Error::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn an_impatient_client_finds_the_next_gateway_too() {
+    let mut bench = Bench::start(&[]).await;
+    let client = Client::impatient(&bench.path());
+    client.list().await.unwrap();
+    bench.stop().await;
+    assert!(matches!(client.list().await, Err(Error::Unreachable(_))));
+    bench.start_again().await;
+    client.list().await.unwrap();
+    bench.stop().await;
+    bench.start_again().await;
+    client.list().await.unwrap();
+}
+
+#[tokio::test]
+async fn it_leaves_word_of_itself_for_those_who_do_not_ask() {
+    let bench = Bench::start(&[]).await;
+    let audit = bench.path().join("audit/audit-00000001.jsonl");
+    assert_eq!(Traces::of(&bench.path()), Traces { pid: Some(std::process::id()), audit: Some(audit) });
+    assert_eq!(Traces::of(&bench.path().join("elsewhere")), Traces { pid: None, audit: None });
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn two_sandboxes_each_have_their_own_policy_and_names() {
     let two = bench.attach("sbx_2", limited(&["two.example"])).await;
     let (head, mut program) = one.tunnel("one.example", echo.port()).await;
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert!(echoes(&mut program, "through").await);
+    assert!(echoes(&mut program, "through\n").await);
     let (head, _) = one.tunnel("two.example", echo.port()).await;
     assert!(head.contains("x-stead-refused: host_not_allowed\r\n"), "{head}");
     let (head, _) = two.tunnel("one.example", echo.port()).await;
@@ -23,7 +23,7 @@ async fn two_sandboxes_each_have_their_own_policy_and_names() {
     assert_eq!(two.resolves("one.example").await.0, 3);
     let (head, mut program) = two.tunnel("127.198.0.1", echo.port()).await;
     assert!(head.starts_with("HTTP/1.1 200"), "the address means two.example there: {head}");
-    assert!(echoes(&mut program, "through").await);
+    assert!(echoes(&mut program, "through\n").await);
     assert_eq!(*bench.known.0.lock().get("one.example").unwrap(), 1);
     assert_eq!(*bench.known.0.lock().get("two.example").unwrap(), 1);
 }
@@ -58,7 +58,7 @@ async fn every_decision_is_in_the_audit() {
     let echo = Echo::start().await;
     let inside = bench.attach("sbx_1", limited(&["example.com"])).await;
     let (_, mut program) = inside.tunnel("example.com", echo.port()).await;
-    assert!(echoes(&mut program, "words").await);
+    assert!(echoes(&mut program, "word\n").await);
     inside.tunnel("evil.example", 443).await;
     inside.asks("GET http://other.example/ HTTP/1.1\r\nHost: other.example\r\n\r\n").await;
     assert_eq!(inside.resolves("secret.evil.example").await.0, 3);
