@@ -2,9 +2,8 @@
 //! skipped, loudly.
 
 use std::{
-    env,
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
@@ -66,17 +65,9 @@ impl Server {
     }
 }
 
-fn installed() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).map(|place| place.join("docker-registry")).find(|file| file.is_file())
-}
-
 #[tokio::test]
 async fn a_real_registry_gives_back_what_was_pushed() {
-    let Some(program) = installed() else {
-        eprintln!("SKIPPED: docker-registry is not installed here");
-        return;
-    };
+    let Some(program) = testkit::programs::find("docker-registry").unwrap() else { return };
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(&program, directory.path());
     let none = Vec::<reqwest::Certificate>::new();
