@@ -2,6 +2,7 @@
 
 mod house;
 mod office;
+mod rest;
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -20,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 use wire::SessionId;
 
 use crate::elsewhere::Elsewhere;
+use crate::grounds::Grounds;
 use crate::hands_of::HandsOf;
 use crate::judge::Judge;
 use crate::live::{Crash, Live, Sessions};
 use crate::retry::Backoff;
 use crate::routes::Routes;
+use crate::shelf::Shelf;
 use crate::tasks::Tasks;
 use crate::tenure::Tenure;
 use crate::worker;
@@ -47,6 +50,10 @@ pub struct Options {
     pub turn: Turn,
     pub backoff: Backoff,
     pub sandbox: Limits,
+    /// How long a sandbox that nobody works with keeps its processes. None: for good.
+    pub rest_after: Option<Duration>,
+    /// How long the files of a sandbox that was put away are kept.
+    pub keep_files: Duration,
     pub staging: PathBuf,
 }
 
@@ -80,6 +87,9 @@ pub struct Parts {
     pub routes: Routes,
     pub judge: Judge,
     pub hands: Arc<dyn Sandbox>,
+    pub grounds: Arc<dyn Grounds>,
+    /// Where other nodes find the files of sandboxes that were put away.
+    pub shelf: Option<Arc<dyn Shelf>>,
     pub elsewhere: Arc<dyn Elsewhere>,
     pub crash: Option<Crash>,
 }
@@ -131,7 +141,7 @@ impl Inner {
 
 impl Brain {
     pub fn new(parts: Parts, options: Options) -> Self {
-        let Parts { store, bus, clock, rng, routes, judge, hands, elsewhere, crash } = parts;
+        let Parts { store, bus, clock, rng, routes, judge, hands, grounds, shelf, elsewhere, crash } = parts;
         let tasks = Tasks::default();
         let inner = Arc::new_cyclic(|inner: &Weak<Inner>| {
             let brain = inner.clone();
@@ -141,7 +151,7 @@ impl Brain {
                     Self { inner }.ring(session);
                 }
             };
-            let hands = HandsOf::new(hands, elsewhere.clone(), store.clone(), &options);
+            let hands = HandsOf::new(hands, elsewhere.clone(), store.clone(), rng.clone(), (grounds, shelf), &options);
             let sessions = Sessions::new((store, bus, clock, rng), tasks.clone(), Arc::new(bell), crash);
             Inner {
                 sessions,
@@ -164,8 +174,23 @@ impl Brain {
         Self { inner }
     }
 
+    /// Has the session's sandbox, if it has one, see what its document now says of the input file at this path.
+    pub async fn upload(&self, live: &Live, path: &str) -> Result<(), String> {
+        let sessions = &self.inner.sessions;
+        sessions.fresh(live).await.map_err(|error| error.to_string())?;
+        match sessions.state(live, |state| state.hand.clone()).await {
+            Some(address) => self.inner.hands.upload(live.id, &address, path).await,
+            None => Ok(()),
+        }
+    }
+
     pub fn sessions(&self) -> &Sessions {
         &self.inner.sessions
+    }
+
+    /// The id of this node's data directory.
+    pub fn directory(&self) -> &str {
+        &self.inner.options.station.directory
     }
 
     pub fn routes(&self) -> &Routes {
@@ -186,6 +211,10 @@ impl Brain {
         self.inner.tasks.spawn("house", async move { brain.keep_house().await });
         let brain = self.clone();
         self.inner.tasks.spawn("sandboxes", async move { brain.tend_hands().await });
+        if let Some(after) = self.inner.options.rest_after {
+            let brain = self.clone();
+            self.inner.tasks.spawn("idle sandboxes", async move { brain.put_away_idle(after).await });
+        }
         if self.inner.sessions.bus.is_shared() {
             let brain = self.clone();
             self.inner.tasks.spawn("other nodes", async move { brain.watch_others().await });

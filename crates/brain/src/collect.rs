@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use hands::{Entry, Hand};
 use store::{Change, Document, Filter, Kind, Order, Query};
-use wire::file::{File, FileType, Scope, ScopeType, media_type, name_fault};
+use wire::file::{File, FileType, MAX_NAME, Scope, ScopeType, is_of_names, media_type};
 use wire::{FileId, SessionId, WorkspaceId};
 
 use crate::live::{Live, Sessions};
@@ -16,8 +16,15 @@ use crate::record::{FileRecord, Output};
 /// Larger files are left in the sandbox.
 const MAX_SIZE: u64 = 500 << 20;
 
+/// Bytes of all files that a session leaves in its life, those that changed or were deleted since included: none of them
+/// leaves the server's disk, and a sandbox can have files that are larger than its own.
+const MAX_TOTAL: u64 = 10 << 30;
+
 /// The most files of one session.
 const MAX_FILES: usize = 1_000;
+
+/// The most that are known of, input files and deleted ones included.
+const KNOWN: usize = 10_000;
 
 /// Makes files of what is new or has changed. A file that changed gets a new id, as files are immutable.
 pub(crate) async fn collect(sessions: &Sessions, live: &Live, hand: Arc<dyn Hand>) -> Result<usize, String> {
@@ -25,7 +32,8 @@ pub(crate) async fn collect(sessions: &Sessions, live: &Live, hand: Arc<dyn Hand
     if truncated {
         tracing::warn!(session = %live.id, "the session left more files than are collected");
     }
-    let mut known = outputs(sessions, live.workspace, live.id).await.map_err(|error| error.to_string())?;
+    let (mut known, taken) = outputs(sessions, live.workspace, live.id).await.map_err(|error| error.to_string())?;
+    let mut left = MAX_TOTAL.saturating_sub(taken);
     let mut collected = 0;
     for entry in entries.into_iter().take(MAX_FILES) {
         let earlier = known.remove(&entry.path);
@@ -34,12 +42,13 @@ pub(crate) async fn collect(sessions: &Sessions, live: &Live, hand: Arc<dyn Hand
         if same || entry.size > MAX_SIZE {
             continue;
         }
-        let Some(name) = entry.path.rsplit('/').next().filter(|name| name_fault(name).is_none()).map(str::to_owned)
-        else {
-            tracing::warn!(session = %live.id, path = entry.path, "the file's name cannot be a file's name; it is left in the sandbox");
+        if entry.size > left {
+            tracing::warn!(session = %live.id, path = entry.path, "the session has left more bytes than are collected");
             continue;
-        };
-        let replaced = earlier.map(|(id, _)| id);
+        }
+        left -= entry.size;
+        let name = name_of(&entry.path);
+        let replaced = earlier.map(|(document, _)| document);
         let path = entry.path.clone();
         match store_file(sessions, live, hand.clone(), entry, name, replaced).await {
             Ok(()) => collected += 1,
@@ -58,9 +67,9 @@ async fn store_file(
     hand: Arc<dyn Hand>,
     entry: Entry,
     name: String,
-    replaced: Option<String>,
+    replaced: Option<Document>,
 ) -> Result<(), String> {
-    let bytes = chunks(hand, entry.path.clone()).boxed();
+    let bytes = chunks(hand, entry.path.clone(), entry.size).boxed();
     let (blob, size) = sessions.store.put(live.workspace, bytes).await.map_err(|error| error.to_string())?;
     let id = FileId::from_bits(sessions.rng.bits());
     let now = sessions.clock.now();
@@ -87,18 +96,23 @@ async fn store_file(
             serde_json::to_string(&record).map_err(|error| error.to_string())?,
         )
     };
-    let delete = replaced.map(|id| Change::Delete { workspace: live.workspace, kind: Kind::File, id });
-    let changes = delete.into_iter().chain([Change::Insert(document)]).collect();
+    // Its bytes stay, and so it goes on counting.
+    let archive = replaced.map(|earlier| {
+        let (version, archived_at) = (earlier.version + 1, earlier.archived_at.or(Some(now)));
+        Change::Update(Document { version, updated_at: now, archived_at, ..earlier })
+    });
+    let changes = archive.into_iter().chain([Change::Insert(document)]).collect();
     sessions.store.apply(changes).await.map_err(|error| error.to_string())
 }
 
-fn chunks(hand: Arc<dyn Hand>, path: String) -> impl futures::Stream<Item = std::io::Result<Bytes>> + Send {
+/// No more than the file had when it was listed: one that grows is for the next turn, and its sandbox may lie.
+fn chunks(hand: Arc<dyn Hand>, path: String, size: u64) -> impl futures::Stream<Item = std::io::Result<Bytes>> + Send {
     let start = Some(0);
     futures::stream::unfold(start, move |offset| {
         let (hand, path) = (hand.clone(), path.clone());
         async move {
             let offset: u64 = offset?;
-            if offset > MAX_SIZE {
+            if offset > size {
                 return Some((Err(std::io::Error::other("the file grows while it is read")), None));
             }
             match hand.fetch(&path, offset, hands::MAX_CHUNK).await {
@@ -112,26 +126,47 @@ fn chunks(hand: Arc<dyn Hand>, path: String) -> impl futures::Stream<Item = std:
     })
 }
 
-/// The files that were collected before, by path.
+/// The path's last part, without what no file's name has: `_` stands in its place.
+fn name_of(path: &str) -> String {
+    let last = path.rsplit('/').next().filter(|last| !last.is_empty()).unwrap_or("unnamed");
+    last.chars().map(|letter| if is_of_names(letter) { letter } else { '_' }).take(MAX_NAME).collect()
+}
+
+/// The files that were collected before, by path, the last of each: also those that clients have deleted since. And how many
+/// bytes all of them have.
 async fn outputs(
     sessions: &Sessions,
     workspace: WorkspaceId,
     session: SessionId,
-) -> store::Result<HashMap<String, (String, Output)>> {
-    let filter = Filter { parent: Some(session.to_string()), ..Filter::default() };
-    let query = Query {
-        workspace,
-        kind: Kind::File,
-        filter,
-        order: Order::NewestFirst,
-        after: None,
-        limit: MAX_FILES + wire::session::MAX_FILES,
-    };
-    let files = sessions.store.query(query).await?;
-    let read = |listed: store::Listed| {
-        let record: FileRecord = serde_json::from_str(&listed.document.body).ok()?;
-        let output = record.output?;
-        Some((output.path.clone(), (listed.document.id, output)))
-    };
-    Ok(files.into_iter().filter_map(read).collect())
+) -> store::Result<(HashMap<String, (Document, Output)>, u64)> {
+    let filter = Filter { parent: Some(session.to_string()), include_archived: true, ..Filter::default() };
+    let query = Query { workspace, kind: Kind::File, filter, order: Order::NewestFirst, after: None, limit: KNOWN };
+    let (mut known, mut bytes) = (HashMap::new(), 0_u64);
+    for listed in sessions.store.query(query).await? {
+        let record: Option<FileRecord> = serde_json::from_str(&listed.document.body).ok();
+        let Some(output) = record.and_then(|record| record.output) else { continue };
+        bytes = bytes.saturating_add(output.size);
+        known.entry(output.path.clone()).or_insert((listed.document, output));
+    }
+    Ok((known, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_makes_a_file_name() {
+        let long = "é".repeat(300);
+        for (path, name) in [
+            ("report.csv", "report.csv"),
+            ("deep/report 10:30?.csv", "report 10_30_.csv"),
+            ("a\\b\n<c>", "a_b__c_"),
+            ("", "unnamed"),
+            (&long, &long[..510]),
+        ] {
+            assert_eq!(name_of(path), name);
+            assert_eq!(wire::file::name_fault(&name_of(path)), None);
+        }
+    }
 }

@@ -1,22 +1,31 @@
 //! The hands of sessions: provisioned when a tool first needs one, kept attached while this server lives.
 
+mod inputs;
+mod rest;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hands::{Address, Execute, Found, Hand, Kept, Limits, Lost, Outcome, Sandbox, Spec};
+use hands::{Address, Execute, Found, Ground, Hand, Kept, Limits, Lost, Network, Outcome, Sandbox, Spec};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
-use store::{AnyStore, BlobId, Change, Item};
+use store::{AnyStore, Change, Item, Kind, Rng};
 use tokio::time::Instant;
 use wire::content::{Content, Source};
-use wire::session::Resource;
+use wire::environment::{Environment, Settings};
 use wire::{EventId, SessionId, Timestamp};
 
 use crate::brain::Options;
 use crate::elsewhere::Elsewhere;
+use crate::grounds::Grounds;
+use crate::limits::limits;
 use crate::live::Live;
+use crate::record::Mount;
+use crate::shelf::Shelf;
+
+pub(crate) use self::rest::Left;
 
 /// The hands that this node works with: those of its own machine, and those of other nodes.
 #[derive(Clone)]
@@ -24,6 +33,7 @@ pub(crate) struct HandsOf {
     sandbox: Arc<dyn Sandbox>,
     elsewhere: Arc<dyn Elsewhere>,
     store: AnyStore,
+    rng: Arc<dyn Rng>,
     limits: Limits,
     /// This node's data directory, by its id.
     home: String,
@@ -31,7 +41,23 @@ pub(crate) struct HandsOf {
     /// Where input files are laid out before a sandbox takes them.
     staging: PathBuf,
     /// A hand without a server ends itself after a while: these connections keep those of idle sessions.
-    attached: Arc<Mutex<BTreeMap<SessionId, Arc<dyn Hand>>>>,
+    attached: Arc<Mutex<BTreeMap<SessionId, Held>>>,
+    grounds: Arc<dyn Grounds>,
+    /// Where other nodes find what was put away.
+    shelf: Option<Arc<dyn Shelf>>,
+}
+
+/// A connection to a sandbox, which keeps it from ending itself.
+struct Held {
+    hand: Arc<dyn Hand>,
+    /// When somebody last began to work with it.
+    used: Instant,
+}
+
+/// A sandbox that was made, and the input files that it was given.
+pub(crate) struct Made {
+    pub(crate) hand: Arc<dyn Hand>,
+    pub(crate) mounts: Vec<Mount>,
 }
 
 /// Between two attempts to reach a sandbox whose node does not answer.
@@ -50,48 +76,50 @@ impl HandsOf {
         sandbox: Arc<dyn Sandbox>,
         elsewhere: Arc<dyn Elsewhere>,
         store: AnyStore,
+        rng: Arc<dyn Rng>,
+        (grounds, shelf): (Arc<dyn Grounds>, Option<Arc<dyn Shelf>>),
         options: &Options,
     ) -> Self {
         let Options { station, grace, sandbox: limits, staging, .. } = options.clone();
         let attached = Arc::default();
-        Self { sandbox, elsewhere, store, limits, home: station.directory, grace, staging, attached }
+        Self {
+            sandbox,
+            elsewhere,
+            store,
+            rng,
+            limits,
+            home: station.directory,
+            grace,
+            staging,
+            attached,
+            grounds,
+            shelf,
+        }
     }
 
     /// A new sandbox, with the session's input files. An earlier one ends; its journal of calls is carried over.
-    pub(crate) async fn provision(&self, live: &Live, epoch: u64) -> Result<Arc<dyn Hand>, String> {
+    pub(crate) async fn provision(&self, live: &Live, epoch: u64, left: Option<Left>) -> Result<Made, String> {
         let name = live.id.to_string();
         self.attached.lock().remove(&live.id);
+        let (_, mounts) = self.mounts(live.id).await?;
         // By epoch: one that was given up may still be copying.
         let staging = self.staging.join(format!("{name}-{epoch}"));
-        let uploads =
-            self.stage(live, &staging).await.map_err(|error| format!("the input files cannot be laid out: {error}"))?;
-        let spec = Spec { name, uploads, limits: self.limits };
+        let restore = left.as_ref().map(|left| left.path.clone());
+        // First: it may take long, and may fail.
+        let (ground, network, limits) = self.ground(live).await?;
+        let uploads = self.lay_out(live, &mounts, &staging).await;
+        let uploads = uploads.map_err(|error| format!("the input files cannot be laid out: {error}"))?;
+        let spec = Spec { name, uploads, limits, ground, network, restore, keep: None };
         let hand = self.sandbox.provision(&spec, epoch).await.map_err(|error| error.to_string());
         if !spec.uploads.is_empty() {
             let _ = tokio::fs::remove_dir_all(&staging).await;
         }
+        if let Some(left) = left {
+            self.used_up(left).await;
+        }
         let hand: Arc<dyn Hand> = Arc::from(hand?);
-        self.attached.lock().insert(live.id, hand.clone());
-        Ok(hand)
-    }
-
-    async fn stage(&self, live: &Live, staging: &PathBuf) -> Result<Vec<(PathBuf, String)>, String> {
-        let record = live.record();
-        let mounts = &record.resources;
-        if mounts.is_empty() {
-            return Ok(Vec::new());
-        }
-        tokio::fs::create_dir_all(staging).await.map_err(|error| error.to_string())?;
-        let mut uploads = Vec::new();
-        for (index, mount) in mounts.iter().enumerate() {
-            let Resource::File { mount_path, .. } = &mount.resource;
-            let inside = mount_path.strip_prefix("/mnt/session/uploads").unwrap_or(mount_path).to_owned();
-            let host = staging.join(index.to_string());
-            let blob = BlobId(mount.blob.clone());
-            self.store.export(live.workspace, &blob, &host).await.map_err(|error| error.to_string())?;
-            uploads.push((host, inside));
-        }
-        Ok(uploads)
+        self.hold(live.id, hand.clone());
+        Ok(Made { hand, mounts })
     }
 
     /// The sandbox that the log names, if it still lives. From now on it heeds no lower epoch.
@@ -101,8 +129,27 @@ impl HandsOf {
             Some(home) if *home != self.home => Arc::from(self.reach(home, &address, epoch).await?),
             _ => Arc::from(self.sandbox.adopt(&address, epoch).await?),
         };
-        self.attached.lock().insert(session, hand.clone());
+        self.hold(session, hand.clone());
         Ok(hand)
+    }
+
+    /// What the session's environment is on this machine, as it is now: a change of it holds for new sandboxes.
+    async fn ground(&self, live: &Live) -> Result<(Ground, Option<Network>, Limits), String> {
+        let record = live.record();
+        let id = record.environment_id.to_string();
+        let listed = self.store.get(live.workspace, Kind::Environment, &id).await.map_err(|error| error.to_string())?;
+        let environment: Environment =
+            serde_json::from_str(&listed.document.body).map_err(|error| error.to_string())?;
+        let Settings { config, metadata, .. } = environment.settings;
+        let (limits, egress) = limits(self.limits, &metadata).map_err(|invalid| invalid.to_string())?;
+        // No agent has MCP servers yet.
+        let (ground, network) = self.grounds.ready(&config, &[]).await?;
+        let network = network.map(|network| Network { egress: egress.or(network.egress), ..network });
+        Ok((ground, network, limits))
+    }
+
+    fn hold(&self, session: SessionId, hand: Arc<dyn Hand>) {
+        self.attached.lock().insert(session, Held { hand, used: Instant::now() });
     }
 
     /// A sandbox of another node. That may be restarting: it is waited for a while, as a new sandbox would have lost what is
@@ -149,6 +196,7 @@ impl HandsOf {
 
     /// Removes the sandbox, or has its node do so.
     pub(crate) async fn release(&self, session: SessionId, address: Option<&str>) -> Result<(), String> {
+        self.clear_shelf(session, None).await;
         let address: Option<Address> = address.and_then(|address| serde_json::from_str(address).ok());
         match address.and_then(|address| self.removal(session, &address)) {
             None => self.destroy(session, None).await.map_err(|error| error.to_string()),
@@ -187,13 +235,13 @@ impl HandsOf {
     /// The sessions whose sandboxes this node holds, with their incarnations.
     pub(crate) fn attached(&self) -> Vec<(SessionId, String)> {
         let attached = self.attached.lock();
-        attached.iter().map(|(session, hand)| (*session, hand.address().incarnation.clone())).collect()
+        attached.iter().map(|(session, held)| (*session, held.hand.address().incarnation.clone())).collect()
     }
 
     /// Lets go of a sandbox, unless it is another one by now.
     pub(crate) fn detach(&self, session: SessionId, incarnation: &str) {
         let mut attached = self.attached.lock();
-        if attached.get(&session).is_some_and(|hand| hand.address().incarnation == incarnation) {
+        if attached.get(&session).is_some_and(|held| held.hand.address().incarnation == incarnation) {
             attached.remove(&session);
         }
     }

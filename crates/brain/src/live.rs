@@ -10,12 +10,13 @@ use bus::{Bus, Published};
 use parking_lot::Mutex;
 use session::{Row, Stamp, State, Stored};
 use store::{AnyStore, Append, Appended, Change, Clock, Error, Kind, Lease, Rng};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 use wire::{Event, EventId, SessionId, Timestamp, WorkspaceId};
 
 use crate::SessionRecord;
 use crate::tasks::Tasks;
+use crate::work;
 use folded::Folded;
 use warm::Warm;
 
@@ -57,6 +58,8 @@ pub struct Sessions {
     crash: Option<Arc<Crash>>,
     /// Wakes whoever works on sessions.
     bell: Arc<dyn Fn(SessionId) + Send + Sync>,
+    /// Wakes the polls of workers.
+    pub(crate) queued: Arc<Notify>,
     tasks: Tasks,
 }
 
@@ -118,7 +121,8 @@ impl Sessions {
         crash: Option<Crash>,
     ) -> Self {
         let (store, bus, clock, rng) = parts;
-        Self { store, bus, clock, rng, warm: Arc::default(), crash: crash.map(Arc::new), bell, tasks }
+        let (warm, queued, crash) = (Arc::default(), Arc::default(), crash.map(Arc::new));
+        Self { store, bus, clock, rng, warm, crash, bell, queued, tasks }
     }
 
     /// The session, folded as far as this process knows its log.
@@ -183,7 +187,8 @@ impl Sessions {
     }
 
     /// Decides on the present state and appends what was decided. If the log has grown meanwhile, folds that and decides
-    /// again. What is appended is published once it is durable, also when whoever asked has stopped waiting.
+    /// again. If the session needs a worker from then on, what brings it one is appended with it. What is appended is
+    /// published once it is durable, also when whoever asked has stopped waiting.
     pub async fn write<T, E>(
         &self,
         live: &Arc<Live>,
@@ -193,7 +198,7 @@ impl Sessions {
         *live.used.lock() = Instant::now();
         loop {
             let mut moment = Moment { now: self.clock.now(), rng: &*self.rng };
-            let Write { rows, lease, changes, value } = match decide(&folded.state, &mut moment) {
+            let mut write = match decide(&folded.state, &mut moment) {
                 Ok(write) => write,
                 Err(refusal) => {
                     // Refused by what may be old news: only what is true now is a reason.
@@ -207,6 +212,8 @@ impl Sessions {
                     continue;
                 }
             };
+            self.want_worker(live, &folded.state, &mut write, &mut moment)?;
+            let Write { rows, lease, changes, value } = write;
             if rows.is_empty() && changes.is_empty() && lease == Lease::None {
                 return Ok((value, Appended { head: folded.state.head, epoch: 0 }));
             }
@@ -256,6 +263,9 @@ impl Sessions {
             self.bus.ring(live.id, folded.state.head);
             if by_client && runnable {
                 (self.bell)(live.id);
+            }
+            if work::queues(&rows) {
+                self.queued.notify_waiters();
             }
         }
         (folded, appended)

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use wire::{EventId, SessionId};
 
 use crate::brain::Inner;
+use crate::hands_of::Made;
 use crate::live::{Live, Write, WriteError};
 use crate::tenure::{Over, Tenure};
 
@@ -46,6 +47,7 @@ pub(crate) async fn work(brain: &Arc<Inner>, session: SessionId, bell: &Notify) 
         hand: HandState::Unknown,
         waiting: Vec::new(),
         started: BTreeMap::new(),
+        is_restored: false,
         drained_by: None,
     };
     let worked = tokio::select! {
@@ -82,6 +84,8 @@ pub(crate) struct Run {
     waiting: Vec<Pending>,
     /// Calls that are under way in it, with their tools.
     started: BTreeMap<EventId, String>,
+    /// The sandbox was brought back, and the model has not been told what that means.
+    is_restored: bool,
     /// When a request that is under way is given up, once the node stops.
     drained_by: Option<Instant>,
 }
@@ -110,9 +114,11 @@ enum Ended {
         name: String,
     },
     Provisioned {
-        made: Result<Arc<dyn Hand>, String>,
+        made: Result<Made, String>,
         /// Why there is no more the one that it stands in for.
         lost: Option<String>,
+        /// Whether it has the files of one that was put away.
+        is_restored: bool,
     },
     Adopted(Result<Arc<dyn Hand>, hands::Lost>),
     RetryDue,

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use bus::{Heard, Preview, Previews};
-use hands::{Address, Dial, Sandbox};
+use hands::{Address, Dial, Lost, Sandbox};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -21,7 +22,7 @@ use crate::secret::Secret;
 use crate::socket::{self, PATIENCE};
 use crate::tasks::Tasks;
 use crate::wants::Want;
-use crate::{frame, handshake, link, port};
+use crate::{frame, handshake, left, link, port};
 
 /// What a node lends to the others, and what it hears of them.
 pub struct Local {
@@ -100,6 +101,12 @@ impl Peers {
     pub fn dialer(&self, directory: &str, address: &Address) -> Option<Arc<dyn Dial>> {
         self.shared.address_of(directory)?;
         Some(Arc::new(Remote::new(self.shared.clone(), directory.to_owned(), address.clone())))
+    }
+
+    /// Copies what a sandbox of the node of this data directory was put away as to a new file, which may be there in
+    /// part if this fails. `Gone` if that node says that there is nothing.
+    pub async fn fetch_left(&self, directory: &str, address: &Address, to: &Path) -> Result<(), Lost> {
+        left::fetch(&self.shared, directory, address, to).await
     }
 
     /// Closes the port, and waits until every connection has ended.

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::audience::Place;
 use crate::frame::{self, MOST};
 use crate::handshake;
+use crate::left;
 use crate::peers::Shared;
 use crate::socket::{self, PATIENCE};
 use crate::wants::{Interest, Verdict, Want};
@@ -69,6 +70,7 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, per
     match timeout_at(deadline, frame::read(&mut stream, MOST)).await {
         Ok(Ok(Want::Previews)) => send_previews(&shared, stream).await,
         Ok(Ok(Want::Hand { address })) => lend(&shared, stream, &address).await,
+        Ok(Ok(Want::Checkpoint { address })) => left::give(&shared, stream, &address).await,
         Ok(Err(error)) => tracing::debug!(from, %error, "a node has said nothing that is understood"),
         Err(_) => tracing::debug!(from, "a node has not said what it wants"),
     }

@@ -13,6 +13,10 @@ pub(crate) enum Want {
     Hand {
         address: Address,
     },
+    /// What a sandbox was put away as. After the verdict come its length, as a little-endian `u64`, and its bytes.
+    Checkpoint {
+        address: Address,
+    },
 }
 
 /// Whether the sandbox is reached.

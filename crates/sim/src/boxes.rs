@@ -1,9 +1,10 @@
 //! Sandboxes that outlive brains: calls run in world time, whoever asked for them, and are remembered in a journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use hands::{Address, Execute, Found, Kept, Lost, Outcome};
+use hands::{Address, Checkpoint, Execute, Found, Kept, Lost, Outcome};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard};
 
@@ -18,6 +19,8 @@ pub(crate) type Site = (String, String);
 #[derive(Clone)]
 pub(crate) struct Boxes {
     boxes: Arc<Mutex<BTreeMap<Site, Arc<SimBox>>>>,
+    /// What sandboxes were put away as, by their sites and incarnations.
+    rested: Arc<Mutex<BTreeMap<(Site, String), Files>>>,
     makers: Arc<Mutex<BTreeMap<Site, Arc<AsyncMutex<()>>>>>,
     audit: Arc<Audit>,
     pub(crate) dice: Dice,
@@ -36,7 +39,11 @@ struct Inside {
     is_dead: bool,
     epoch: u64,
     journal: Journal,
+    files: Files,
 }
+
+/// What is in a sandbox: each call that ends well leaves a file of its name.
+pub(crate) type Files = BTreeSet<String>;
 
 type Journal = BTreeMap<String, Noted>;
 
@@ -51,7 +58,7 @@ enum Noted {
 
 impl Boxes {
     pub(crate) fn new(audit: Arc<Audit>, dice: Dice) -> Self {
-        Self { boxes: Arc::default(), makers: Arc::default(), audit, dice }
+        Self { boxes: Arc::default(), rested: Arc::default(), makers: Arc::default(), audit, dice }
     }
 
     /// One of them dies, if there is any.
@@ -72,6 +79,7 @@ impl Boxes {
             }
             stays
         });
+        self.rested.lock().retain(|((place, _), _), _| place != home);
     }
 
     /// Waits until nobody else makes or removes the sandbox of this site.
@@ -84,16 +92,22 @@ impl Boxes {
     pub(crate) fn begin(&self, site: &Site) {
         let mut boxes = self.boxes.lock();
         let journal = boxes.get(site).map(|earlier| earlier.bequeath()).unwrap_or_default();
-        let inside = Inside { is_dead: true, epoch: 0, journal };
+        let inside = Inside { is_dead: true, journal, ..Inside::default() };
         boxes.insert(site.clone(), Arc::new(SimBox::new(None, inside)));
     }
 
-    /// Brings the sandbox to life that was begun here.
-    pub(crate) fn finish(&self, site: &Site) -> Address {
+    /// Brings the sandbox to life that was begun here, with the files of the one that it restores.
+    pub(crate) fn finish(&self, site: &Site, restore: Option<&Path>) -> Address {
+        let restored = restore.and_then(|path| {
+            let incarnation = path.to_str()?.to_owned();
+            self.rested.lock().get(&(site.clone(), incarnation)).cloned()
+        });
+        let files = restored.unwrap_or_default();
         let mut boxes = self.boxes.lock();
         let journal = boxes.get(site).map(|begun| begun.bequeath()).unwrap_or_default();
         let incarnation = format!("{:016x}", self.dice.next());
-        let inside = Inside { journal, ..Inside::default() };
+        self.audit.born(&incarnation, &files);
+        let inside = Inside { journal, files, ..Inside::default() };
         boxes.insert(site.clone(), Arc::new(SimBox::new(Some(incarnation.clone()), inside)));
         let (home, name) = site.clone();
         Address { backend: "sim".into(), directory: name.into(), incarnation, home: Some(home) }
@@ -108,26 +122,62 @@ impl Boxes {
         {
             gone.die();
         }
+        self.rested.lock().retain(|(place, rested), _| place != site || incarnation.is_some_and(|one| one != rested));
+    }
+
+    /// Puts the sandbox at this address away. Its journal stays where it was, for the next.
+    pub(crate) fn rest(&self, address: &Address, epoch: u64) -> Result<Checkpoint, Lost> {
+        let found = self.find(address)?;
+        found.enter(epoch)?;
+        found.die();
+        let files = found.inside.lock().files.clone();
+        let bytes = files.len() as u64;
+        self.audit.rested();
+        self.rested.lock().insert((site(address), address.incarnation.clone()), files);
+        Ok(Checkpoint { path: address.incarnation.clone().into(), bytes, at: 0 })
+    }
+
+    /// What the sandbox at this address was put away as.
+    pub(crate) fn checkpoint(&self, address: &Address) -> Option<Checkpoint> {
+        let bytes = self.rested.lock().get(&(site(address), address.incarnation.clone()))?.len() as u64;
+        Some(Checkpoint { path: address.incarnation.clone().into(), bytes, at: 0 })
+    }
+
+    pub(crate) fn forget(&self, address: &Address) {
+        self.rested.lock().remove(&(site(address), address.incarnation.clone()));
     }
 
     /// The sandbox at this address, if it lives.
     pub(crate) fn find(&self, address: &Address) -> Result<Arc<SimBox>, Lost> {
-        let home = address.home.clone().unwrap_or_default();
-        let site = (home, address.directory.display().to_string());
-        let found = self.boxes.lock().get(&site).cloned();
+        let found = self.boxes.lock().get(&site(address)).cloned();
         found
             .filter(|found| found.incarnation.as_ref() == Some(&address.incarnation) && !found.inside.lock().is_dead)
             .ok_or_else(|| Lost::Gone("it is not there".into()))
     }
 
-    /// All that have not been removed, live or dead, with their homes.
+    /// All that have not been removed, live, dead or put away, with their homes.
     pub(crate) fn kept(&self) -> Vec<(String, Kept)> {
-        let boxes = self.boxes.lock();
-        let kept = boxes.iter().map(|((home, name), there)| {
-            (home.clone(), Kept { name: name.clone(), incarnation: there.incarnation.clone() })
+        let kept = |name: &str, incarnation, checkpoint| {
+            let layers = Vec::new();
+            Kept { name: name.to_owned(), incarnation, checkpoint, layers }
+        };
+        let rested = self.rested.lock();
+        let away = rested.iter().map(|(((home, name), incarnation), files)| {
+            let checkpoint = Checkpoint { path: incarnation.into(), bytes: files.len() as u64, at: 0 };
+            (home.clone(), kept(name, Some(incarnation.clone()), Some(checkpoint)))
         });
-        kept.collect()
+        let boxes = self.boxes.lock();
+        let is_away = |site: &Site, there: &SimBox| {
+            there.incarnation.as_ref().is_some_and(|one| rested.contains_key(&(site.clone(), one.clone())))
+        };
+        let here = boxes.iter().filter(|(site, there)| !is_away(site, there));
+        let here = here.map(|((home, name), there)| (home.clone(), kept(name, there.incarnation.clone(), None)));
+        here.chain(away).collect()
     }
+}
+
+fn site(address: &Address) -> Site {
+    (address.home.clone().unwrap_or_default(), address.directory.display().to_string())
 }
 
 impl SimBox {
@@ -171,11 +221,16 @@ impl SimBox {
         }
         inside.journal.insert(call.call.clone(), Noted::Running);
         boxes.audit.started(&call.call, &call.tool);
-        let (this, id) = (self.clone(), call.call.clone());
+        let (this, id, audit) = (self.clone(), call.call.clone(), boxes.audit.clone());
         let millis = if boxes.dice.in_thousand(50) { 60_000 } else { boxes.dice.between(1, 3_000) };
         spawn(async move {
             pass(millis).await;
-            this.end(&id, Outcome::text("done"));
+            if this.end(&id, Outcome::text("done"))
+                && let Some(incarnation) = &this.incarnation
+            {
+                this.inside.lock().files.insert(id.clone());
+                audit.left(incarnation, &id);
+            }
         });
     }
 
@@ -184,14 +239,16 @@ impl SimBox {
         self.end(call, Outcome::error("cancelled"));
     }
 
-    /// What died or was cancelled meanwhile has no outcome of its own.
-    fn end(&self, call: &str, outcome: Outcome) {
+    /// What died or was cancelled meanwhile has no outcome of its own. True if this is its outcome.
+    fn end(&self, call: &str, outcome: Outcome) -> bool {
         let mut inside = self.inside.lock();
-        if !inside.is_dead && matches!(inside.journal.get(call), Some(Noted::Running)) {
+        let is_running = !inside.is_dead && matches!(inside.journal.get(call), Some(Noted::Running));
+        if is_running {
             inside.journal.insert(call.to_owned(), Noted::Finished(outcome));
         }
         drop(inside);
         self.changed.notify_waiters();
+        is_running
     }
 
     /// What whoever waits for the call is told; `None` while it runs.
@@ -229,7 +286,7 @@ mod tests {
 
     fn make(boxes: &Boxes, home: &str) -> Address {
         boxes.begin(&site(home));
-        boxes.finish(&site(home))
+        boxes.finish(&site(home), None)
     }
 
     fn begin(boxes: &Boxes, address: &Address) {
@@ -264,6 +321,26 @@ mod tests {
         assert!(boxes.find(&spared).is_ok());
         let next = make(&boxes, "here");
         assert_eq!(found(&boxes, &next), Found::NeverReceived);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_in_the_sandbox_that_restores_them_and_in_no_other() {
+        let boxes = boxes();
+        let first = make(&boxes, "here");
+        begin(&boxes, &first);
+        pass(100_000).await;
+        let checkpoint = boxes.rest(&first, 1).unwrap();
+        assert_eq!((checkpoint.bytes, boxes.kept().len()), (1, 1));
+        assert!(matches!(boxes.find(&first), Err(Lost::Gone(_))));
+        let second = make(&boxes, "here");
+        assert_eq!(boxes.find(&second).unwrap().inside.lock().files.len(), 0);
+        boxes.begin(&site("here"));
+        let third = boxes.finish(&site("here"), Some(&checkpoint.path));
+        assert_eq!(boxes.find(&third).unwrap().inside.lock().files.len(), 1);
+        boxes.remove(&site("here"), Some(&third.incarnation));
+        assert_eq!(boxes.checkpoint(&first), Some(checkpoint));
+        boxes.forget(&first);
+        assert_eq!((boxes.checkpoint(&first), boxes.kept().len()), (None, 0));
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hands::Address;
 use parking_lot::Mutex;
-use session::{Entry, Row, State};
+use session::{Entry, Note, Row, State};
 use store::volatile::Volatile;
 use store::{Appended, SessionLog};
 use wire::session::Status;
 use wire::{Event, EventId, SessionId};
+
+use crate::boxes::Files;
 
 /// Everything that was seen from outside while the run went on.
 #[derive(Default)]
@@ -23,6 +26,21 @@ struct Seen {
     epochs: BTreeMap<SessionId, Vec<(u64, u64)>>,
     /// How often each call was started, over all sandboxes of all homes.
     starts: BTreeMap<String, (String, u32)>,
+    /// What each incarnation began with, and what calls have left in it since.
+    begun: BTreeMap<String, Files>,
+    left: BTreeMap<String, Files>,
+    rests: usize,
+}
+
+/// How often things were done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Calls that were started.
+    pub calls: usize,
+    /// Events that a client was told have entered.
+    pub acknowledged: usize,
+    /// Sandboxes that were put away.
+    pub rests: usize,
 }
 
 impl Audit {
@@ -38,10 +56,22 @@ impl Audit {
         self.seen.lock().starts.entry(call.to_owned()).or_insert_with(|| (tool.to_owned(), 0)).1 += 1;
     }
 
-    /// How many calls were started, and how many events were acknowledged.
-    pub(crate) fn totals(&self) -> (usize, usize) {
+    pub(crate) fn born(&self, incarnation: &str, files: &Files) {
+        self.seen.lock().begun.insert(incarnation.to_owned(), files.clone());
+    }
+
+    pub(crate) fn left(&self, incarnation: &str, call: &str) {
+        self.seen.lock().left.entry(incarnation.to_owned()).or_default().insert(call.to_owned());
+    }
+
+    pub(crate) fn rested(&self) {
+        self.seen.lock().rests += 1;
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
         let seen = self.seen.lock();
-        (seen.starts.len(), seen.acknowledged.values().map(BTreeSet::len).sum())
+        let acknowledged = seen.acknowledged.values().map(BTreeSet::len).sum();
+        Totals { calls: seen.starts.len(), acknowledged, rests: seen.rests }
     }
 
     /// What is wrong; empty if nothing.
@@ -83,6 +113,37 @@ impl Audit {
         ordered.sort_by_key(|(from, _)| *from);
         let mixed = ordered.windows(2).find(|pair| matches!(pair, [(_, one), (_, other)] if other < one));
         faults.extend(mixed.map(|pair| format!("epochs are mixed: {pair:?}")));
+        faults.extend(seen.missing(rows));
+        faults
+    }
+}
+
+impl Seen {
+    /// Files that are not in a sandbox which the log has follow another, without a word that anything was lost.
+    fn missing(&self, rows: &[Row]) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut before: Option<String> = None;
+        for row in rows {
+            let Entry::Note(note) = &row.entry else { continue };
+            match note {
+                Note::HandLost { .. } => before = None,
+                Note::HandProvisioned { address } => {
+                    let Ok(address) = serde_json::from_str::<Address>(address) else { continue };
+                    let of = |all: &BTreeMap<String, Files>, one: &str| all.get(one).cloned().unwrap_or_default();
+                    let begun = of(&self.begun, &address.incarnation);
+                    if let Some(before) = before {
+                        let mut files = of(&self.begun, &before);
+                        files.extend(of(&self.left, &before));
+                        let missing = files.difference(&begun).count();
+                        if missing > 0 {
+                            faults.push(format!("{missing} files of {before} are not in {}", address.incarnation));
+                        }
+                    }
+                    before = Some(address.incarnation);
+                }
+                _ => {}
+            }
+        }
         faults
     }
 }

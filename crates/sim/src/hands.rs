@@ -5,7 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hands::{Address, BoxedStream, Entry, Execute, Found, Hand, Kept, Lost, Outcome, ProvisionError, Sandbox, Spec};
+use hands::{
+    Address, BoxedStream, Checkpoint, Entry, Execute, Found, Hand, Kept, Lost, Outcome, ProvisionError, Sandbox, Spec,
+};
 use tokio::sync::oneshot;
 
 use crate::boxes::{Boxes, SimBox, Site};
@@ -38,9 +40,9 @@ impl SimSandbox {
 
     /// Makes a sandbox in the place of an earlier one. That goes on when nobody waits any more, but not without the
     /// process.
-    async fn make(&self, name: &str) -> Result<Address, ProvisionError> {
+    async fn make(&self, spec: &Spec) -> Result<Address, ProvisionError> {
         let (boxes, weather) = (self.boxes.clone(), self.weather.clone());
-        let (process, site) = (self.process.clone(), self.site(name));
+        let (process, site, restore) = (self.process.clone(), self.site(&spec.name), spec.restore.clone());
         let (told, made) = oneshot::channel();
         spawn(async move {
             let lives = || process.strong_count() > 0;
@@ -52,7 +54,7 @@ impl SimSandbox {
             }
             pass(boxes.dice.between(5, 500)).await;
             weather.thawed().await;
-            let address = (lives() && !fails).then(|| boxes.finish(&site));
+            let address = (lives() && !fails).then(|| boxes.finish(&site, restore.as_deref()));
             // Nobody may wait for it any more.
             let _ = told.send(address);
         });
@@ -68,7 +70,7 @@ impl Sandbox for SimSandbox {
 
     async fn provision(&self, spec: &Spec, epoch: u64) -> Result<Box<dyn Hand>, ProvisionError> {
         self.weather.step().await;
-        let address = self.make(&spec.name).await?;
+        let address = self.make(spec).await?;
         self.weather.step().await;
         let hand = SimHand::greet(address, epoch, self.boxes.clone(), self.weather.clone(), None);
         Ok(Box::new(hand.map_err(|lost| ProvisionError::Failed(lost.to_string()))?))
@@ -98,6 +100,33 @@ impl Sandbox for SimSandbox {
         let _alone = self.boxes.alone(&site).await;
         pass(self.boxes.dice.between(1, 50)).await;
         self.boxes.remove(&site, incarnation);
+        Ok(())
+    }
+
+    async fn rest(&self, address: &Address, epoch: u64) -> Result<Checkpoint, Lost> {
+        self.weather.step().await;
+        let _alone = self.boxes.alone(&self.site(&address.directory.display().to_string())).await;
+        pass(self.boxes.dice.between(5, 200)).await;
+        self.weather.step().await;
+        if self.weather.is_rough() && self.boxes.dice.in_thousand(50) {
+            return Err(Lost::Refused("the disk is full".into()));
+        }
+        let checkpoint = self.boxes.rest(address, epoch);
+        self.weather.step().await;
+        checkpoint
+    }
+
+    async fn checkpoint(&self, address: &Address) -> std::io::Result<Option<Checkpoint>> {
+        self.weather.step().await;
+        if self.weather.is_rough() && self.boxes.dice.in_thousand(50) {
+            return Err(std::io::Error::other("the disk does not answer"));
+        }
+        Ok(self.boxes.checkpoint(address))
+    }
+
+    async fn forget(&self, address: &Address) -> std::io::Result<()> {
+        self.weather.step().await;
+        self.boxes.forget(address);
         Ok(())
     }
 

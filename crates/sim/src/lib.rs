@@ -23,6 +23,7 @@ mod time;
 mod weather;
 mod world;
 
+pub use check::Totals;
 pub use world::{Outcome, run};
 
 #[cfg(test)]

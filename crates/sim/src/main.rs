@@ -18,6 +18,9 @@ struct Arguments {
     seed: Option<u64>,
 }
 
+/// In so many worlds everything happens.
+const ENOUGH: u64 = 50;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let (from, seeds) = arguments.seed.map_or((arguments.from, arguments.seeds), |seed| (seed, 1));
@@ -26,12 +29,13 @@ fn main() -> ExitCode {
         tracing_subscriber::fmt().with_env_filter(filter).without_time().with_writer(std::io::stderr).init();
     }
     let (mut passed, mut failed) = (0, 0);
-    let (mut rows, mut calls, mut acknowledged, mut minutes) = (0, 0, 0, 0);
+    let (mut rows, mut calls, mut acknowledged, mut rests, mut minutes) = (0, 0, 0, 0, 0);
     for seed in from..from.saturating_add(seeds) {
         let outcome = sim::run(seed);
         rows += outcome.rows;
-        calls += outcome.calls;
-        acknowledged += outcome.acknowledged;
+        calls += outcome.totals.calls;
+        acknowledged += outcome.totals.acknowledged;
+        rests += outcome.totals.rests;
         minutes += outcome.minutes;
         if outcome.faults.is_empty() {
             passed += 1;
@@ -41,7 +45,14 @@ fn main() -> ExitCode {
         println!("seed {seed} fails; again with: cargo xtask sim --seed {seed}");
         outcome.faults.iter().take(10).for_each(|fault| println!("  {fault}"));
     }
-    println!("{rows} rows, {calls} calls and {acknowledged} acknowledged events in {minutes} simulated minutes");
+    println!(
+        "{rows} rows, {calls} calls, {rests} sandboxes put away and {acknowledged} acknowledged events in {minutes} \
+         simulated minutes"
+    );
+    if seeds >= ENOUGH && (calls == 0 || rests == 0) {
+        println!("a world in which nothing is done shows nothing");
+        failed += 1;
+    }
     println!("{passed} passed, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

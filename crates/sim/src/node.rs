@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use brain::{Backoff, Brain, Judge, Options, Parts, Price, Route, Routes, Rules, Station, Turn};
+use brain::{Backoff, Bare, Brain, Judge, Options, Parts, Price, Route, Routes, Rules, Station, Turn};
 use bus::Bus;
 use context::Policy;
 use hands::Limits;
@@ -50,6 +50,8 @@ pub(crate) struct Common {
     pub(crate) places: Arc<Places>,
     /// Rules judge otherwise.
     pub(crate) is_judged_by_model: bool,
+    /// Idle sandboxes are put away after so long; none are, without it.
+    pub(crate) rest_after: Option<Duration>,
 }
 
 impl Node {
@@ -143,6 +145,8 @@ impl Node {
             routes: self.routes(),
             judge: self.judge(),
             hands: Arc::new(sandbox),
+            grounds: Arc::new(Bare),
+            shelf: None,
             elsewhere: Arc::new(elsewhere),
             crash: None,
         };
@@ -187,7 +191,9 @@ impl Node {
             grace: Duration::from_secs(5),
             turn: Turn { rounds: 20, attempts: 4, compactions: 3 },
             backoff: Backoff { first: Duration::from_millis(200), most: Duration::from_secs(5) },
-            sandbox: Limits { memory: 1, processes: 1, disk: 1, orphan_seconds: 600 },
+            sandbox: Limits { orphan_seconds: 600, ..Limits::default() },
+            rest_after: self.common.rest_after,
+            keep_files: Duration::MAX,
             staging: "/nowhere".into(),
         }
     }

@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use store::volatile::Volatile;
-use store::{Append, Change, Document, Kind, Lease, SessionLog};
+use store::{Append, Catalog, Change, Document, Kind, Lease, SessionLog};
 use tokio::time::Instant;
 use wire::agent::{AgentType, Snapshot};
+use wire::environment::{Environment, EnvironmentType, Scope};
 use wire::read::{Metadata, Read as _};
-use wire::{SessionId, ThreadId, Timestamp, WorkspaceId};
+use wire::{EnvironmentId, SessionId, ThreadId, Timestamp, WorkspaceId};
 
 use crate::boxes::Boxes;
 use crate::chaos;
-use crate::check::Audit;
+use crate::check::{Audit, Totals};
 use crate::client::Client;
 use crate::dice::Dice;
 use crate::leaks::leaks;
@@ -25,6 +27,10 @@ use crate::time::{SimClock, pass, spawn};
 use crate::weather::{SLOWEST, Weather};
 
 const WORKSPACE: WorkspaceId = WorkspaceId::from_bits(1);
+const ENVIRONMENT: EnvironmentId = EnvironmentId::from_bits(1);
+
+/// How long a sandbox is idle before it is put away, where that is done.
+const RESTS: Duration = Duration::from_secs(20);
 
 /// What came of one run.
 pub struct Outcome {
@@ -34,8 +40,7 @@ pub struct Outcome {
     /// Of all rows of all sessions: the same seed gives the same.
     pub digest: String,
     pub rows: usize,
-    pub calls: usize,
-    pub acknowledged: usize,
+    pub totals: Totals,
     pub minutes: u64,
 }
 
@@ -49,8 +54,7 @@ pub fn run(seed: u64) -> Outcome {
             faults: vec![format!("there is no runtime: {error}")],
             digest: String::new(),
             rows: 0,
-            calls: 0,
-            acknowledged: 0,
+            totals: Totals::default(),
             minutes: 0,
         },
     }
@@ -70,7 +74,9 @@ async fn play(seed: u64) -> Outcome {
         ears: Ears::default(),
         places: places.clone(),
         is_judged_by_model: dice.in_thousand(500),
+        rest_after: dice.in_thousand(500).then_some(RESTS),
     };
+    furnish(&common.store).await;
     let clock = || Arc::new(SimClock::new(start));
     let nodes = places.all().map(|place| Node::new(place.clone(), common.clone(), clock(), dice.fork()));
     let nodes: Vec<Node> = nodes.collect();
@@ -103,9 +109,28 @@ async fn play(seed: u64) -> Outcome {
     faults.extend(restless.map(|(session, _)| format!("{session} does not come to rest")));
     faults.extend(left_behind);
     let (digest, rows) = digest(&common.store, &sessions).await;
-    let (calls, acknowledged) = common.audit.totals();
+    let totals = common.audit.totals();
     nodes.iter().for_each(Node::kill);
-    Outcome { seed, faults, digest, rows, calls, acknowledged, minutes: start.elapsed().as_secs() / 60 }
+    Outcome { seed, faults, digest, rows, totals, minutes: start.elapsed().as_secs() / 60 }
+}
+
+/// The environment of all sessions.
+async fn furnish(store: &Volatile) {
+    let now = Timestamp::from_millis(0);
+    let settings = serde_json::json!({"name": "world", "config": {"type": "cloud"}});
+    let Ok(settings) = wire::environment::Change::read(settings, "").and_then(|change| change.create()) else { return };
+    let environment = Environment {
+        id: ENVIRONMENT,
+        r#type: EnvironmentType::Environment,
+        settings,
+        scope: Scope::Organization,
+        created_at: now,
+        updated_at: now,
+        archived_at: None,
+    };
+    let body = serde_json::to_string(&environment).unwrap_or_default();
+    let document = Document::new(WORKSPACE, Kind::Environment, ENVIRONMENT, now, body);
+    let _ = store.apply(vec![Change::Insert(document)]).await;
 }
 
 async fn create(store: &Volatile, session: SessionId, dice: &Dice) {
@@ -156,7 +181,7 @@ fn record(dice: &Dice) -> String {
             version: 1,
             definition: agent.definition,
         },
-        environment_id: wire::EnvironmentId::from_bits(1),
+        environment_id: ENVIRONMENT,
         resources: Vec::new(),
     };
     serde_json::to_string(&record).unwrap_or_default()

@@ -173,6 +173,7 @@ impl Brain {
                         self.refresh_used().await;
                     }
                     self.inner.hands.clear_away().await;
+                    self.inner.hands.bring_left().await;
                 }
                 () = self.inner.look.notified() => {
                     tokio::time::sleep(GATHER).await;
@@ -246,7 +247,7 @@ impl Brain {
     }
 
     /// Whether the session's log names this sandbox, or may be about to.
-    async fn is_named(&self, session: SessionId, incarnation: &str) -> store::Result<bool> {
+    pub(super) async fn is_named(&self, session: SessionId, incarnation: &str) -> store::Result<bool> {
         if self.has_worker(session) {
             return Ok(true);
         }
@@ -255,7 +256,11 @@ impl Brain {
             Err(Error::NotFound) => return Ok(false),
             Err(error) => return Err(error),
         };
-        self.inner.sessions.fresh(&live).await?;
+        match self.inner.sessions.fresh(&live).await {
+            Ok(_) => {}
+            Err(Error::NotFound) => return Ok(false),
+            Err(error) => return Err(error),
+        }
         let address = self.inner.sessions.state(&live, |state| state.hand.clone()).await;
         let address = address.and_then(|address| serde_json::from_str::<hands::Address>(&address).ok());
         Ok(address.is_some_and(|address| address.incarnation == incarnation))

@@ -14,6 +14,9 @@ const BEATS: u32 = 5;
 /// Before the next attempt to register with a store that does not answer.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Attempts to sign off: each of a few connections that lie ready may have broken since it was last used.
+const FAREWELLS: u32 = 4;
+
 /// How often a node looks whether others are dead.
 const WATCH: Duration = Duration::from_millis(250);
 
@@ -93,9 +96,13 @@ impl Brain {
     pub(super) async fn leave_office(&self) {
         let Some(tenure) = self.inner.tenure.write().take() else { return };
         tenure.end();
-        if let Err(error) = self.inner.sessions.store.bury(Dead::Node(tenure.id.clone())).await {
-            tracing::warn!(%error, "this node could not sign off; its registration runs out by itself");
+        for _ in 0..FAREWELLS {
+            match self.inner.sessions.store.bury(Dead::Node(tenure.id.clone())).await {
+                Ok(_) => return,
+                Err(error) => tracing::warn!(%error, "this node could not sign off"),
+            }
         }
+        tracing::warn!("this node's registration runs out by itself");
     }
 
     /// Frees the leases of nodes that are dead: of those whose time is over, and sooner of those that can be proved dead.

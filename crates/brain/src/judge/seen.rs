@@ -17,9 +17,10 @@ const CUSTOM_CALL: &str = "agent.custom_tool_use";
 const CONFIRMATION: &str = "user.tool_confirmation";
 const RESULT: &str = "agent.tool_result";
 const CUSTOM_RESULT: &str = "user.custom_tool_result";
+const WORKER_RESULT: &str = "user.tool_result";
 
 /// What tells of calls.
-const OF_CALLS: [&str; 5] = [CALL, CUSTOM_CALL, CONFIRMATION, RESULT, CUSTOM_RESULT];
+const OF_CALLS: [&str; 6] = [CALL, CUSTOM_CALL, CONFIRMATION, RESULT, CUSTOM_RESULT, WORKER_RESULT];
 
 /// The most messages of the user that are read beside the first, the newest.
 const MESSAGES: usize = 60;

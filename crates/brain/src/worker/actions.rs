@@ -8,17 +8,14 @@ use futures::stream::FuturesUnordered;
 use hands::{Found, Hand, Lost, Outcome};
 use serde_json::{Map, Value};
 use session::{Action, Flight, Input, Step};
-use tools::is_repeatable;
+use tools::{is_repeatable, words};
+use wire::content::Content;
 use wire::{EventId, Timestamp};
 
 use super::{Ended, HandState, Pending, Run};
 use crate::collect::collect;
-use crate::hands_of;
+use crate::hands_of::{self, Left, Made};
 use crate::retry::MOST_ASKED;
-
-/// What the model is told when nobody can know whether its call ran.
-const UNKNOWN: &str = "The sandbox was lost while this call ran, so its outcome is unknown: it may have run wholly, in part, or not \
-at all. Check before you repeat it.";
 
 impl Run {
     pub(super) async fn act(&mut self, action: Action) -> store::Result<()> {
@@ -58,16 +55,19 @@ impl Run {
             None => {
                 // Calls are begun only in a sandbox that the log names.
                 self.waiting.iter_mut().for_each(|pending| pending.recover = false);
-                self.provision(None);
+                self.provision(None, None);
             }
         }
     }
 
-    /// Has a sandbox made, perhaps in place of one that was lost.
-    fn provision(&mut self, lost: Option<String>) {
+    /// Has a sandbox made, perhaps in place of one that was lost, or of what is left of one that was put away.
+    fn provision(&mut self, lost: Option<String>, left: Option<Left>) {
         self.hand = HandState::Starting;
         let (brain, live, epoch) = (self.brain.clone(), self.live.clone(), self.epoch);
-        let provision = async move { Ended::Provisioned { made: brain.hands.provision(&live, epoch).await, lost } };
+        let provision = async move {
+            let is_restored = left.is_some();
+            Ended::Provisioned { made: brain.hands.provision(&live, epoch, left).await, lost, is_restored }
+        };
         self.under_way.push(provision.boxed());
     }
 
@@ -190,10 +190,13 @@ impl Run {
             }
             // It has been told of already, when its sandbox was lost.
             Ended::Tool { call, .. } if !self.flight.calls.contains(&call) => return Ok(None),
-            Ended::Tool { call, outcome: Ok(outcome), .. } => {
+            Ended::Tool { call, outcome: Ok(outcome), name } => {
                 self.flight.calls.remove(&call);
                 self.started.remove(&call);
-                let (content, is_error) = hands_of::content(outcome);
+                let (mut content, is_error) = hands_of::content(outcome);
+                if name == "bash" && std::mem::take(&mut self.is_restored) {
+                    content.push(Content::Text { text: words::RESTORED.into() });
+                }
                 Input::ToolEnded { call, content, is_error }
             }
             Ended::Tool { call, outcome: Err(Lost::Refused(message)), name } => {
@@ -202,11 +205,19 @@ impl Run {
                 return Ok(None);
             }
             Ended::Tool { outcome: Err(lost), .. } => return self.lose(&lost).await.map(Some),
-            Ended::Provisioned { made: Ok(hand), lost } => {
+            Ended::Provisioned { made: Ok(Made { hand, mounts }), lost, is_restored } => {
+                let earlier = self.address().await.filter(|_| is_restored);
+                self.is_restored |= is_restored;
                 // The log names the sandbox before anything runs in it: a later brain must find it.
                 let address =
                     serde_json::to_string(hand.address()).map_err(|error| store::Error::Failed(error.to_string()))?;
                 let step = self.step(Input::Provisioned { address, lost }, false).await?;
+                if let Err(error) = self.brain.hands.catch_up(self.live.id, hand.address(), &mounts).await {
+                    tracing::warn!(session = %self.live.id, error, "input files that changed meanwhile were not brought");
+                }
+                if let Some(earlier) = earlier {
+                    self.brain.hands.forget_left(self.live.id, &earlier).await;
+                }
                 self.ready().await?;
                 self.up(hand);
                 return Ok(Some(step));
@@ -243,7 +254,7 @@ impl Run {
         self.hand = HandState::Unknown;
         for Pending { call, name, recover, .. } in std::mem::take(&mut self.waiting) {
             let words = if recover && !is_repeatable(&name) {
-                UNKNOWN.to_owned()
+                words::UNKNOWN.to_owned()
             } else {
                 format!("No sandbox could be started for this call: {reason}")
             };
@@ -251,15 +262,28 @@ impl Run {
         }
     }
 
-    /// The sandbox of the log is gone. One that is made in its place on this node has its journal, and so knows which calls
+    /// The sandbox of the log was put away, or is gone. One that is made in its place on this node has its journal, and so knows which calls
     /// were begun in the old one and how they ended.
     async fn replace(&mut self, lost: Lost) -> store::Result<Option<Step>> {
         let address = self.address().await;
+        if let (Lost::Gone(_), Some(address)) = (&lost, &address) {
+            match self.brain.hands.left(self.live.id, address).await {
+                Ok(Some(left)) => {
+                    self.provision(None, Some(left));
+                    return Ok(None);
+                }
+                Ok(None) => {}
+                Err(reason) => {
+                    self.none_to_be_had(&reason);
+                    return Ok(None);
+                }
+            }
+        }
         let is_asked = self.waiting.iter().any(|pending| pending.recover);
         if let (Lost::Gone(_), Some(address), true) = (&lost, address, is_asked)
             && self.brain.hands.has_journal(self.live.id, &address).await
         {
-            self.provision(Some(lost.to_string()));
+            self.provision(Some(lost.to_string()), None);
             return Ok(None);
         }
         self.lose(&lost).await.map(Some)
@@ -282,10 +306,8 @@ impl Run {
             std::mem::take(&mut self.waiting).into_iter().partition::<Vec<_>, _>(|one| one.recover);
         self.waiting = waiting;
         self.started.extend(recovered.into_iter().map(|pending| (pending.call, pending.name)));
-        let told = std::mem::take(&mut self.started).into_iter().map(|(call, name)| {
-            let again = format!("The sandbox was lost ({reason}). Please retry.");
-            (call, if is_repeatable(&name) { again } else { UNKNOWN.to_owned() })
-        });
+        let told =
+            std::mem::take(&mut self.started).into_iter().map(|(call, name)| (call, words::lost(&name, &reason)));
         let told: Vec<_> = told.collect();
         for (call, _) in &told {
             self.flight.calls.remove(call);
@@ -319,9 +341,7 @@ async fn recover_call(
         Found::Finished { outcome } => Ok(outcome),
         // A call that runs is waited for: the hand does not run an id twice.
         Found::NeverReceived | Found::Running => hands_of::execute(hand, call, name, input).await,
-        Found::Unknown if is_repeatable(&name) => {
-            Ok(Outcome::error("The sandbox was restarted during this call. Please retry."))
-        }
-        Found::Unknown => Ok(Outcome::error(UNKNOWN)),
+        Found::Unknown if is_repeatable(&name) => Ok(Outcome::error(words::RESTARTED)),
+        Found::Unknown => Ok(Outcome::error(words::UNKNOWN)),
     }
 }

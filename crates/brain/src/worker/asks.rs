@@ -31,8 +31,10 @@ impl Run {
         let agent = &record.agent.definition;
         let Some(route) = self.route() else { return Ok(()) };
         let offer = Offer::of(&agent.tools);
-        let surroundings = Surroundings { has_sandbox: offer.needs_sandbox(), uploads: self.uploads() };
         let sessions = &self.brain.sessions;
+        // Of the machine of a worker nothing is known here.
+        let is_ours = !sessions.state(&self.live, |state| state.is_self_hosted).await;
+        let surroundings = Surroundings { has_sandbox: is_ours && offer.needs_sandbox(), uploads: self.uploads() };
         let seen = if offer.is_judged() { Seen::of(sessions, &self.live).await? } else { Seen::default() };
         let request = Request {
             model: route.model.clone().unwrap_or_else(|| agent.model.id.clone()),

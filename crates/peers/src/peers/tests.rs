@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hands::{BoxedStream, Hand, Kept, Lost, ProvisionError, Spec};
+use hands::{BoxedStream, Checkpoint, Hand, Kept, ProvisionError, Spec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::task::JoinSet;
 use wire::{EventId, ThreadId};
@@ -19,6 +19,8 @@ const LIVE: &str = "hands/live";
 #[derive(Default)]
 struct Echoes {
     echoes: Mutex<JoinSet<()>>,
+    /// What everything but the live one was put away as.
+    left: Mutex<Option<std::path::PathBuf>>,
 }
 
 #[async_trait]
@@ -54,11 +56,17 @@ impl Sandbox for Echoes {
     async fn kept(&self) -> Vec<Kept> {
         Vec::new()
     }
+
+    async fn checkpoint(&self, address: &Address) -> io::Result<Option<Checkpoint>> {
+        let path = self.left.lock().clone().filter(|_| address.directory.to_str() != Some(LIVE));
+        Ok(path.map(|path| Checkpoint { path, bytes: 0, at: 0 }))
+    }
 }
 
 struct OneNode {
     peers: Peers,
     heard: mpsc::Receiver<Heard>,
+    sandbox: Arc<Echoes>,
 }
 
 impl OneNode {
@@ -68,9 +76,10 @@ impl OneNode {
 
     async fn with(directory: &str, secret: &str, listen: SocketAddr) -> Self {
         let (to, heard) = mpsc::channel(16);
-        let local = Local { directory: directory.into(), sandbox: Arc::new(Echoes::default()), heard: to };
+        let sandbox = Arc::new(Echoes::default());
+        let local = Local { directory: directory.into(), sandbox: sandbox.clone(), heard: to };
         let peers = Peers::listen(listen, Secret::new(secret), local).await.unwrap();
-        Self { peers, heard }
+        Self { peers, heard, sandbox }
     }
 
     fn meets(&self, directory: &str, other: &Self) {
@@ -222,4 +231,26 @@ async fn a_dialer_finds_a_node_that_came_back_elsewhere() {
     let two = OneNode::new("two").await;
     one.meets("two", &two);
     assert!(soon(dialer.dial()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_sandbox_is_copied_from_its_own_node_or_nothing_is() {
+    let (one, two) = (OneNode::new("one").await, OneNode::new("two").await);
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+    let bytes: Vec<u8> = (0..3_000_007).map(|number: u32| (number % 251) as u8).collect();
+    std::fs::write(&from, &bytes).unwrap();
+    let fetch =
+        async |home: &str, directory: &str| soon(one.peers.fetch_left("two", &address(directory, home), &to)).await;
+    assert!(matches!(fetch("two", "hands/rested").await, Err(Lost::Refused(_))), "it is not known to live");
+    one.meets("two", &two);
+    assert!(matches!(fetch("two", "hands/rested").await, Err(Lost::Gone(_))), "there is nothing");
+    *two.sandbox.left.lock() = Some(from.clone());
+    assert!(matches!(fetch("two", LIVE).await, Err(Lost::Gone(_))));
+    assert!(matches!(fetch("three", "hands/rested").await, Err(Lost::Refused(_))));
+    assert!(!to.exists());
+    fetch("two", "hands/rested").await.unwrap();
+    assert!(std::fs::read(&to).unwrap() == bytes);
+    // What is there already is left alone.
+    assert!(matches!(fetch("two", "hands/rested").await, Err(Lost::Refused(_))));
 }

@@ -229,7 +229,7 @@ async fn what_a_tool_returned_changes_nothing_of_what_a_judge_is_shown() {
 #[test]
 fn what_is_left_of_a_budget_is_what_is_not_spent() {
     let begun = |budget| {
-        let entry = Entry::Note(Note::Created { agent_name: "a".into(), budget });
+        let entry = Entry::Note(Note::Created { agent_name: "a".into(), budget, is_self_hosted: false });
         let mut log = Log::default();
         log.push(entry);
         State::begin(&log.rows[0]).unwrap()
