@@ -10,6 +10,7 @@ use wire::{Timestamp, WorkspaceId};
 use crate::auth::Key;
 use crate::coverage::Coverage;
 use crate::idempotency::Answers;
+use crate::work::Pollers;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +19,7 @@ pub struct App {
     pub(crate) key: Arc<Key>,
     pub(crate) coverage: Arc<Coverage>,
     pub(crate) answers: Arc<Answers>,
+    pub(crate) pollers: Arc<Pollers>,
     /// Ends live streams when the server stops.
     pub(crate) stop: CancellationToken,
 }
@@ -31,7 +33,8 @@ impl App {
         let coverage = Arc::new(Coverage::new(sessions.store.clone()));
         let (clock, rng) = (sessions.clock.clone(), sessions.rng.clone());
         let answers = Arc::new(Answers::new(sessions.store.clone(), clock, rng, key.id.clone()));
-        Self { brain, key: Arc::new(key), coverage, answers, stop }
+        let pollers = Arc::new(Pollers::new(sessions.store.clone(), brain.directory().to_owned()));
+        Self { brain, key: Arc::new(key), coverage, answers, pollers, stop }
     }
 
     pub(crate) fn store(&self) -> &AnyStore {

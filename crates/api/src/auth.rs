@@ -1,4 +1,4 @@
-//! Who asks.
+//! The API key, and where credentials are found.
 
 use axum::http::HeaderMap;
 use sha2::{Digest, Sha256};
@@ -20,24 +20,27 @@ impl Key {
     }
 
     /// Whether this is the key. Digests are compared, so how long it takes tells nothing of the key.
-    fn matches(&self, secret: &str) -> bool {
+    pub(crate) fn matches(&self, secret: &str) -> bool {
         let other: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         self.digest == other
     }
 }
 
-/// The key may come in either header: clients of both generations are told apart by nothing else.
-pub(crate) fn check(key: &Key, headers: &HeaderMap) -> Result<(), Problem> {
+/// The credentials of a request. They may come in either header: clients of both generations are told apart by nothing
+/// else.
+pub(crate) fn given(headers: &HeaderMap) -> Result<Vec<&str>, Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| value.split_once(' '));
     let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, secret)| secret);
-    let given: Vec<_> = [text("x-api-key"), bearer].into_iter().flatten().collect();
+    let given: Vec<_> = [text("x-api-key"), bearer].into_iter().flatten().map(str::trim).collect();
     if given.is_empty() {
         let message = "No API key: send it as x-api-key, or as authorization: Bearer";
         return Err(Problem::new(Kind::AuthenticationError, message));
     }
-    if given.iter().any(|secret| key.matches(secret.trim())) {
-        return Ok(());
-    }
-    Err(Problem::new(Kind::AuthenticationError, "invalid x-api-key"))
+    Ok(given)
+}
+
+/// Not a credential of this server, or not any more.
+pub(crate) fn unknown() -> Problem {
+    Problem::new(Kind::AuthenticationError, "invalid x-api-key")
 }

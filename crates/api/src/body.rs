@@ -20,10 +20,26 @@ impl<S: Send + Sync, T: Read> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
         let bytes = read(request).await?;
-        let value: Value = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::invalid(format!("The request body is not valid JSON: {error}")))?;
-        Ok(Self(T::read(value, "")?))
+        Ok(Self(parse(&bytes)?))
     }
+}
+
+/// The same, but a body that is not there is one that says nothing.
+pub(crate) struct Lenient<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: Read> FromRequest<S> for Lenient<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        let bytes = read(request).await?;
+        Ok(Self(parse(if bytes.is_empty() { b"{}" } else { &bytes })?))
+    }
+}
+
+fn parse<T: Read>(bytes: &[u8]) -> Result<T, Problem> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::invalid(format!("The request body is not valid JSON: {error}")))?;
+    Ok(T::read(value, "")?)
 }
 
 /// The whole body, if it is not larger than its route allows.

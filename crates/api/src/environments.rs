@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use brain::check_limits;
 use store::{Change, Document, Error, Filter, Kind};
 use wire::environment::{Change as EnvironmentChange, Environment, EnvironmentType, Scope};
 use wire::page::{Deleted, Page};
@@ -11,15 +12,18 @@ use crate::app::{App, WORKSPACE};
 use crate::body::Body;
 use crate::documents::{self, find, missing, parse};
 use crate::idempotency::Once;
+use crate::keys;
 use crate::query::Params;
 use crate::reply::{Outcome, Refused, Reply, Text, json, unexpected};
 
 pub(crate) async fn create(State(app): State<App>, once: Once, Body(change): Body<EnvironmentChange>) -> Outcome {
     let now = app.now();
+    let settings = change.create()?;
+    check_limits(&settings.metadata)?;
     let environment = Environment {
         id: EnvironmentId::from_bits(app.bits()),
         r#type: EnvironmentType::Environment,
-        settings: change.create()?,
+        settings,
         scope: Scope::Organization,
         created_at: now,
         updated_at: now,
@@ -50,6 +54,7 @@ pub(crate) async fn update(
             return Err(Refused::from(archived(&id)));
         }
         let settings = change.clone().over(environment.settings.clone())?;
+        check_limits(&settings.metadata)?;
         Ok(Environment { settings, ..environment })
     };
     edit(&app, &once, &id, change).await
@@ -91,7 +96,9 @@ async fn edit(
 
 pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Reply<Deleted<String>> {
     let change = Change::Delete { workspace: WORKSPACE, kind: Kind::Environment, id: id.clone() };
-    match app.store().apply(vec![change]).await {
+    // Its keys go with it. One that is made at this moment opens nothing.
+    let keys = keys::removal(app.store(), &id).await.map_err(unexpected)?;
+    match app.store().apply([change].into_iter().chain(keys).collect()).await {
         Ok(()) => Ok(Json(Deleted { id, r#type: "environment_deleted" })),
         Err(Error::NotFound) => Err(missing(Kind::Environment, &id).into()),
         Err(Error::InUse) => {

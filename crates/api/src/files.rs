@@ -2,14 +2,16 @@
 
 mod upload;
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use brain::FileRecord;
 use serde::Serialize;
-use store::{BlobId, Change, Error, Filter, Kind, Listed, Order, Query};
+use store::{BlobId, Change, Document, Error, Filter, Kind, Listed, Order, Query};
 use wire::file::File;
 use wire::page::{Deleted, Page};
 use wire::{Invalid, Problem, Timestamp};
@@ -22,13 +24,22 @@ use crate::reply::{Refused, Reply, unexpected};
 
 pub(crate) use upload::{MAX_FILE, upload};
 
+/// A file that a session has left and a client has deleted is archived, and to clients there is none.
+pub(crate) async fn find_file(app: &App, id: &str) -> Result<(Document, FileRecord), Refused> {
+    let document = find(app, Kind::File, id).await?.document;
+    if document.archived_at.is_some() {
+        return Err(missing(Kind::File, id).into());
+    }
+    let record = parse(&document)?;
+    Ok((document, record))
+}
+
 pub(crate) async fn retrieve(State(app): State<App>, Path(id): Path<String>) -> Reply<File> {
-    let record: FileRecord = parse(&find(&app, Kind::File, &id).await?.document)?;
-    Ok(Json(record.file))
+    Ok(Json(find_file(&app, &id).await?.1.file))
 }
 
 pub(crate) async fn content(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Refused> {
-    let FileRecord { file, blob, .. } = parse(&find(&app, Kind::File, &id).await?.document)?;
+    let (_, FileRecord { file, blob, .. }) = find_file(&app, &id).await?;
     if file.expires_at.is_some_and(|at| at <= app.now()) {
         return Err(Problem::not_found(format!("The file {id} has expired")).with_code("file_expired").into());
     }
@@ -56,11 +67,23 @@ fn content_type(mime: &str) -> HeaderValue {
 }
 
 pub(crate) async fn delete(State(app): State<App>, Path(id): Path<String>) -> Reply<Deleted<String>> {
-    // The bytes stay: sessions may have copies of the file.
-    match app.store().apply(vec![Change::Delete { workspace: WORKSPACE, kind: Kind::File, id: id.clone() }]).await {
-        Ok(()) => Ok(Json(Deleted { id, r#type: "file_deleted" })),
-        Err(Error::NotFound) => Err(missing(Kind::File, &id).into()),
-        Err(error) => Err(unexpected(error)),
+    loop {
+        let (document, record) = find_file(&app, &id).await?;
+        // The bytes stay: sessions may have copies of the file.
+        let change = if record.output.is_some() {
+            // That it was collected stays known, or the same file would be collected again.
+            let now = app.now();
+            let version = document.version + 1;
+            Change::Update(Document { version, updated_at: now, archived_at: Some(now), ..document })
+        } else {
+            Change::Delete { workspace: WORKSPACE, kind: Kind::File, id: id.clone() }
+        };
+        match app.store().apply(vec![change]).await {
+            Ok(()) => return Ok(Json(Deleted { id, r#type: "file_deleted" })),
+            Err(Error::Stale { .. }) => {}
+            Err(Error::NotFound) => return Err(missing(Kind::File, &id).into()),
+            Err(error) => return Err(unexpected(error)),
+        }
     }
 }
 
@@ -100,16 +123,18 @@ fn files(listed: &[Listed]) -> Result<Vec<File>, Problem> {
 
 async fn by_ids(app: &App, ids: Vec<String>, params: Params) -> Reply<Page<File>> {
     params.end()?;
+    let mut seen = HashSet::new();
+    let ids: Vec<_> = ids.into_iter().filter(|id| seen.insert(id.clone())).collect();
     if ids.len() > 100 {
         return Err(Invalid::new("ids", "At most 100 are allowed").into());
     }
     let mut data = Vec::new();
     for id in ids {
-        match app.store().get(WORKSPACE, Kind::File, &id).await {
-            Ok(listed) => data.push(parse::<FileRecord>(&listed.document)?.file),
+        match find_file(app, &id).await {
+            Ok((_, record)) => data.push(record.file),
             // Unknown ones are left out.
-            Err(Error::NotFound) => {}
-            Err(error) => return Err(unexpected(error)),
+            Err(refused) if refused.status() == StatusCode::NOT_FOUND => {}
+            Err(refused) => return Err(refused),
         }
     }
     Ok(Json(Page::new(data, None)))
@@ -126,7 +151,7 @@ async fn legacy(app: &App, filter: Filter, limit: usize, mut params: Params) -> 
     let anchor: Option<(Timestamp, String)> = match anchor {
         None => None,
         Some(id) => {
-            let document = find(app, Kind::File, id).await?.document;
+            let (document, _) = find_file(app, id).await?;
             Some((document.created_at, document.id))
         }
     };

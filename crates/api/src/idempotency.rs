@@ -32,6 +32,7 @@ use wire::{SessionId, Timestamp};
 
 use crate::app::{App, WORKSPACE};
 use crate::body;
+use crate::identity::Identity;
 use crate::reply::{Outcome, Refused, Text, internal, unexpected};
 use post::Claim;
 use underway::{Sending, Underway};
@@ -187,7 +188,8 @@ pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) 
     if request.method() != Method::POST {
         return Ok(next.run(request).await);
     }
-    let post = Post::of(request.uri(), request.headers())?;
+    let worker = request.extensions().get::<Identity>().and_then(Identity::client);
+    let post = Post::of(request.uri(), request.headers())?.of_worker(worker);
     let (parts, body) = request.into_parts();
     let bytes = body::read(Request::from_parts(parts.clone(), body)).await?;
     let fingerprint = digest(&[&bytes]);

@@ -1,4 +1,4 @@
-//! The wire API: one module per resource over axum, all of it behind the same key, version and beta checks.
+//! The wire API: one module per resource over axum, all of it behind the same checks of credential, version and betas.
 //!
 //! Handlers parse, call the brain's sessions or the store, and render. Every refusal is a `wire::Problem`, put into the
 //! error envelope in one place. A handler that changes something renders its answer first, and has it remembered with
@@ -16,6 +16,8 @@ mod environments;
 mod events;
 mod files;
 mod idempotency;
+mod identity;
+pub mod keys;
 pub mod openapi;
 mod query;
 mod reply;
@@ -25,6 +27,8 @@ mod serve;
 mod sessions;
 mod stream;
 mod threads;
+mod token;
+mod work;
 
 pub use app::App;
 pub use auth::Key;

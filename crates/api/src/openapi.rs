@@ -36,6 +36,14 @@ routes! {
     post "/v1/environments/{environment_id}" "Update an environment" Some("EnvironmentUpdate") => "Environment" [];
     delete "/v1/environments/{environment_id}" "Delete an environment that no session uses" None => "Deleted" [];
     post "/v1/environments/{environment_id}/archive" "Archive an environment" None => "Environment" [];
+    get "/v1/environments/{environment_id}/work" "List work items; takes an environment key" None => "WorkPage" ["order"];
+    get "/v1/environments/{environment_id}/work/poll" "Be given a work item, or null; takes an environment key" None => "PolledWork" ["block_ms", "reclaim_older_than_ms"];
+    get "/v1/environments/{environment_id}/work/stats" "Count what is queued, and who polls" None => "WorkQueueStats" [];
+    get "/v1/environments/{environment_id}/work/{work_id}" "Retrieve a work item" None => "Work" [];
+    post "/v1/environments/{environment_id}/work/{work_id}" "Update a work item's metadata" Some("WorkUpdate") => "Work" [];
+    post "/v1/environments/{environment_id}/work/{work_id}/ack" "Acknowledge a work item; takes an environment key or the item's token" None => "Work" [];
+    post "/v1/environments/{environment_id}/work/{work_id}/heartbeat" "Keep the lease of a work item; takes an environment key or the item's token" None => "WorkHeartbeat" ["expected_last_heartbeat", "desired_ttl_seconds"];
+    post "/v1/environments/{environment_id}/work/{work_id}/stop" "Have a work item end" Some("WorkStop") => "Work" [];
     post "/v1/sessions" "Create a session" Some("SessionCreate") => "Session" [];
     get "/v1/sessions" "List sessions" None => "SessionPage" ["agent_id", "agent_version", "statuses[]", "order", "include_archived", "created_at[gt]", "created_at[gte]", "created_at[lt]", "created_at[lte]"];
     get "/v1/sessions/{session_id}" "Retrieve a session" None => "Session" [];
@@ -47,11 +55,17 @@ routes! {
     get "/v1/sessions/{session_id}/events/stream" "Stream events as they happen" None => "EventStream" ["event_deltas[]"];
     get "/v1/sessions/{session_id}/stream" "Stream events as they happen (alias)" None => "EventStream" ["event_deltas[]"];
     get "/v1/sessions/{session_id}/resources" "List a session's resources" None => "ResourcePage" [];
+    post "/v1/sessions/{session_id}/resources" "Add an input file, which a live sandbox sees at once" Some("FileResource") => "Resource" [];
     get "/v1/sessions/{session_id}/resources/{resource_id}" "Retrieve a resource" None => "Resource" [];
+    post "/v1/sessions/{session_id}/resources/{resource_id}" "Refused for files, which cannot be updated" None => "Resource" [];
+    delete "/v1/sessions/{session_id}/resources/{resource_id}" "Remove an input file, from a live sandbox too" None => "Deleted" [];
     get "/v1/sessions/{session_id}/threads" "List threads" None => "ThreadPage" ["statuses[]"];
     get "/v1/sessions/{session_id}/threads/{thread_id}" "Retrieve a thread" None => "Thread" [];
     get "/v1/sessions/{session_id}/threads/{thread_id}/events" "List a thread's events" None => "EventPage" [];
     get "/v1/sessions/{session_id}/threads/{thread_id}/stream" "Stream a thread's events" None => "EventStream" ["event_deltas[]"];
+    post "/v1/stead/keys" "Make an environment key, which is told once" Some("EnvironmentKeyCreate") => "NewEnvironmentKey" [];
+    get "/v1/stead/keys" "List environment keys, the revoked ones too" None => "EnvironmentKeys" [];
+    post "/v1/stead/keys/{key_id}/revoke" "Revoke an environment key" None => "EnvironmentKey" [];
     post "/v1/files" "Upload a file" Some("FileUpload") => "File" [];
     get "/v1/files" "List files" None => "FilePage" ["scope_id", "ids[]", "after_id", "before_id"];
     get "/v1/files/{file_id}" "Retrieve a file's metadata" None => "File" [];
@@ -88,11 +102,15 @@ pub fn document() -> String {
 
 fn operation(route: &Route) -> Value {
     let mut parameters = vec![header("anthropic-version", "2023-06-01 or 2026-10-21", true)];
-    if !route.path.starts_with("/v1/files") {
+    let is_managed = !route.path.starts_with("/v1/files") && !route.path.starts_with("/v1/stead");
+    if is_managed {
         parameters.push(header("anthropic-beta", "Must contain managed-agents-2026-04-01", true));
     }
-    let is_post = route.method == "post";
-    if is_post {
+    if route.path.ends_with("work/poll") {
+        parameters.push(header("anthropic-worker-id", "Who polls: workers are counted by it", false));
+    }
+    let is_remembered = route.method == "post" && !route.path.starts_with("/v1/stead");
+    if is_remembered {
         let meaning = "1 to 255 visible ASCII characters. For 24 hours the same request under the same key has no \
                        second effect, and is answered as it was the first time";
         parameters.push(header("idempotency-key", meaning, false));
@@ -122,7 +140,13 @@ fn operation(route: &Route) -> Value {
             "default": {"description": "Refused", "content": {"application/json": {"schema": reference("Error")}}},
         },
     });
-    if is_post {
+    if route.path.ends_with("/heartbeat") {
+        operation["responses"]["412"] = json!({
+            "description": "Another worker may have the item: error.details tells the lease as it stands",
+            "content": {"application/json": {"schema": reference("Error")}},
+        });
+    }
+    if is_remembered {
         operation["responses"]["200"]["headers"] = json!({"idempotent-replayed": {
             "description": "There, and true, if this is the answer to an earlier send", "schema": {"type": "string"},
         }});

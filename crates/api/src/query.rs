@@ -1,5 +1,7 @@
 //! Reading query parameters.
 
+use std::ops::RangeInclusive;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use wire::{Invalid, Timestamp};
@@ -44,6 +46,18 @@ impl Params {
         match text.parse() {
             Ok(limit) if (1..=most).contains(&limit) => Ok(limit),
             _ => Err(Invalid::new("limit", format!("Input should be a whole number from 1 to {most}"))),
+        }
+    }
+
+    /// A whole number within these bounds.
+    pub(crate) fn number(&mut self, name: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, Invalid> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let (least, most) = range.into_inner();
+                Err(Invalid::new(name, format!("Input should be a whole number from {least} to {most}")))
+            }
         }
     }
 
@@ -105,6 +119,14 @@ mod tests {
     fn bounds_are_checked_and_unknown_names_refused() {
         assert!(Params::parse("limit=0").limit(20, 100).is_err());
         assert!(Params::parse("limit=101").limit(20, 100).is_err());
+        for text in ["", "0", "1000", "-1", "1.5", "one"] {
+            assert_eq!(
+                Params::parse(&format!("block_ms={text}")).number("block_ms", 1..=999).unwrap_err().path,
+                "block_ms"
+            );
+        }
+        assert_eq!(Params::parse("block_ms=999").number("block_ms", 1..=999), Ok(Some(999)));
+        assert_eq!(Params::parse("").number("block_ms", 1..=999), Ok(None));
         assert_eq!(Params::parse("colour=red").end().unwrap_err().path, "colour");
         assert!(Params::parse("created_at[gte]=yesterday").created().is_err());
     }

@@ -52,6 +52,20 @@ impl Refused {
         Self { retry: Some(true), ..Self::from(Problem::conflict(message)) }
     }
 
+    /// What the request was sent on has changed since.
+    pub(crate) fn precondition(problem: Problem) -> Self {
+        Self { status: StatusCode::PRECONDITION_FAILED, ..Self::from(problem) }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    #[cfg(test)]
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
     /// Well formed, but not what was sent under its name before.
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, ..Self::from(Problem::invalid(message)) }
@@ -137,6 +151,26 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["error"]["type"], "invalid_request_error");
         assert_eq!(body["error"]["message"], "idempotency-key: used");
+    }
+
+    #[tokio::test]
+    async fn a_heartbeat_that_is_refused_tells_the_lease_as_it_stands() {
+        let lease = wire::work::LeaseState {
+            last_heartbeat: None,
+            lease_extended: false,
+            state: wire::work::State::Starting,
+            ttl_seconds: 300,
+        };
+        let problem = Problem::invalid("not this one").with_code("heartbeat_precondition_failed");
+        let response = sealed(Refused::precondition(Problem { lease: Some(lease), ..problem }));
+        assert_eq!(response.status(), StatusCode::PRECONDITION_FAILED);
+        let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let state = serde_json::json!({
+            "last_heartbeat": null, "lease_extended": false, "state": "starting", "ttl_seconds": 300,
+        });
+        let details = serde_json::json!({"error_code": "heartbeat_precondition_failed", "current_state": state});
+        assert_eq!(body["error"]["details"], details);
     }
 
     #[test]

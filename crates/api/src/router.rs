@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -10,16 +11,18 @@ use axum::routing::{MethodRouter, delete, get, post};
 use wire::{Problem, RequestId};
 
 use crate::app::{App, WORKSPACE};
+use crate::identity::Identity;
+use crate::keys::routes as keys;
 use crate::reply::{Refused, seal};
 use crate::{
-    agents, auth, beta, body, environments, events, files, idempotency, openapi, resources, sessions, stream, threads,
+    agents, beta, body, environments, events, files, idempotency, openapi, resources, sessions, stream, threads, work,
 };
 
 /// The whole server.
 pub fn router(app: App) -> Router {
     let managed = managed().route_layer(from_fn_with_state(app.clone(), idempotency::layer));
     let managed = managed.route_layer(from_fn_with_state((), managed_beta));
-    let v1 = managed.merge(file_routes()).layer(DefaultBodyLimit::max(body::MAX_JSON));
+    let v1 = managed.merge(file_routes()).merge(key_routes()).layer(DefaultBodyLimit::max(body::MAX_JSON));
     let uploads =
         Router::new().route("/v1/files", post(files::upload)).layer(DefaultBodyLimit::max(files::MAX_FILE + (1 << 20)));
     let guarded = v1.merge(uploads).fallback(absent).method_not_allowed_fallback(absent);
@@ -34,7 +37,7 @@ pub fn router(app: App) -> Router {
 
 /// The routes of the managed-agents beta, as `(path, methods)`: see `openapi` for what each does.
 fn managed() -> Router<App> {
-    let routes: [(&str, MethodRouter<App>); 19] = [
+    let routes: [(&str, MethodRouter<App>); 26] = [
         ("/v1/agents", post(agents::create).get(agents::list)),
         ("/v1/agents/{agent_id}", get(agents::retrieve).post(agents::update)),
         ("/v1/agents/{agent_id}/archive", post(agents::archive)),
@@ -45,6 +48,13 @@ fn managed() -> Router<App> {
             get(environments::retrieve).post(environments::update).delete(environments::delete),
         ),
         ("/v1/environments/{environment_id}/archive", post(environments::archive)),
+        ("/v1/environments/{environment_id}/work", get(work::list)),
+        ("/v1/environments/{environment_id}/work/poll", get(work::poll)),
+        ("/v1/environments/{environment_id}/work/stats", get(work::stats)),
+        ("/v1/environments/{environment_id}/work/{work_id}", get(work::retrieve).post(work::update)),
+        ("/v1/environments/{environment_id}/work/{work_id}/ack", post(work::ack)),
+        ("/v1/environments/{environment_id}/work/{work_id}/heartbeat", post(work::heartbeat)),
+        ("/v1/environments/{environment_id}/work/{work_id}/stop", post(work::stop)),
         ("/v1/sessions", post(sessions::create).get(sessions::list)),
         ("/v1/sessions/{session_id}", get(sessions::retrieve).post(sessions::update).delete(sessions::delete)),
         ("/v1/sessions/{session_id}/archive", post(sessions::archive)),
@@ -52,8 +62,11 @@ fn managed() -> Router<App> {
         ("/v1/sessions/{session_id}/events/stream", get(stream::session)),
         // Two independent clients ask here.
         ("/v1/sessions/{session_id}/stream", get(stream::session)),
-        ("/v1/sessions/{session_id}/resources", get(resources::list)),
-        ("/v1/sessions/{session_id}/resources/{resource_id}", get(resources::retrieve)),
+        ("/v1/sessions/{session_id}/resources", get(resources::list).post(resources::add)),
+        (
+            "/v1/sessions/{session_id}/resources/{resource_id}",
+            get(resources::retrieve).post(resources::update).delete(resources::delete),
+        ),
         ("/v1/sessions/{session_id}/threads", get(threads::list)),
         ("/v1/sessions/{session_id}/threads/{thread_id}", get(threads::retrieve)),
         ("/v1/sessions/{session_id}/threads/{thread_id}/events", get(threads::events)),
@@ -68,6 +81,13 @@ fn file_routes() -> Router<App> {
         .route("/v1/files/{file_id}", get(files::retrieve))
         .route("/v1/files/{file_id}", delete(files::delete))
         .route("/v1/files/{file_id}/content", get(files::content))
+}
+
+/// An addition to the API. Its answers are not remembered: a new key is told once.
+fn key_routes() -> Router<App> {
+    Router::new()
+        .route("/v1/stead/keys", post(keys::create).get(keys::list))
+        .route("/v1/stead/keys/{key_id}/revoke", post(keys::revoke))
 }
 
 async fn health() -> &'static str {
@@ -85,17 +105,26 @@ async fn absent(request: Request) -> Refused {
     Problem::not_found(message).into()
 }
 
-/// Key, version and betas come before anything else is looked at.
+/// Credential, version and betas come before anything else is looked at. Handlers find who asks in the extensions.
 async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let headers = request.headers();
-    let checked = auth::check(&app.key, headers).and_then(|()| beta::check(headers));
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(problem) => {
-            tracing::info!(target: "audit", path = request.uri().path(), status = problem.kind.status(), "refused");
-            Refused::from(problem).into_response()
+    let (mut parts, body) = request.into_parts();
+    match admit(&app, &parts).await {
+        Ok(identity) => {
+            parts.extensions.insert(identity);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(refused) => {
+            tracing::info!(target: "audit", path = parts.uri.path(), status = refused.status().as_u16(), "refused");
+            refused.into_response()
         }
     }
+}
+
+async fn admit(app: &App, parts: &Parts) -> Result<Identity, Refused> {
+    let identity = Identity::of(app, &parts.headers).await?;
+    beta::check(&parts.headers)?;
+    identity.check(app, &parts.method, parts.uri.path()).await?;
+    Ok(identity)
 }
 
 /// Without its beta header such a route does not exist.

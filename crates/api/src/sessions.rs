@@ -21,7 +21,7 @@ use crate::idempotency::Once;
 use crate::query::Params;
 use crate::reply::{Outcome, Refused, Reply, Text, internal, json, unexpected};
 
-pub(crate) use create::create;
+pub(crate) use create::{create, no_resources};
 pub(crate) use update::update;
 
 /// The session of a path, open.
@@ -158,6 +158,10 @@ async fn archive_whole(app: App, id: String, once: Once) -> Outcome {
             Ok((body, _)) => {
                 if next.is_some() {
                     app.brain.release_hand(&live).await;
+                    // Without it, the next worker that is given the item finds the session ended, and ends it.
+                    if let Err(error) = app.brain.sessions().drop_work(&live).await {
+                        tracing::warn!(session = %live.id, %error, "the work item of an archived session has not ended");
+                    }
                 }
                 return Ok(Text(body));
             }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use wire::{Invalid, ThreadId};
 
 use crate::app::App;
+use crate::identity::Identity;
 use crate::query::Params;
 use crate::reply::{Refused, unexpected};
 use crate::sessions::open;
@@ -21,21 +22,25 @@ const MAX_DELTAS: usize = 100;
 
 pub(crate) async fn session(
     State(app): State<App>,
+    identity: Identity,
     Path(id): Path<String>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Refused> {
     let live = open(&app, &id).await?;
-    stream(app, live, None, &headers, params).await
+    stream(app, live, None, &headers, params, identity).await
 }
 
+/// What the operator's clients are sent counts as seen by them. A worker's stream is live only.
 pub(crate) async fn stream(
     app: App,
     live: Arc<Live>,
     thread: Option<ThreadId>,
     headers: &HeaderMap,
     mut params: Params,
+    identity: Identity,
 ) -> Result<Response, Refused> {
+    let covers = identity.is_operator();
     let previews = params.take_all("event_deltas");
     params.end()?;
     if previews.len() > MAX_DELTAS {
@@ -50,15 +55,16 @@ pub(crate) async fn stream(
     let subscription = app.brain.sessions().bus.subscribe(live.id, previews);
     app.brain.sessions().fresh(&live).await.map_err(unexpected)?;
     let head = app.brain.sessions().state(&live, |state| state.head).await;
-    let attached = Attached::new(app.clone(), live.clone());
+    let attached = Attached::new(app.clone(), live.clone(), covers);
     let start = match resume {
         Some(position) => position.min(head),
+        None if !covers => head,
         None => {
             let uncovered = app.coverage.first_uncovered(live.id, &app.key.id).await.map_err(unexpected)?;
             uncovered.map_or(head, |position| position.saturating_sub(1).min(head))
         }
     };
-    let tail = Tail::new(app, subscription, attached, start, head, thread);
+    let tail = Tail::new(app, subscription, attached, (start, head), thread, identity);
     let mut response = Response::new(Body::from_stream(tail.frames()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

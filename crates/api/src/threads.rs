@@ -15,6 +15,7 @@ use wire::{Invalid, Problem, ThreadId};
 use crate::app::App;
 use crate::documents::{find, parse};
 use crate::events::list_events;
+use crate::identity::Identity;
 use crate::query::Params;
 use crate::reply::{Refused, Reply, unexpected};
 use crate::sessions::{open, seconds};
@@ -93,19 +94,21 @@ pub(crate) async fn retrieve(State(app): State<App>, Path((id, thread)): Path<(S
 
 pub(crate) async fn events(
     State(app): State<App>,
+    identity: Identity,
     Path((id, thread)): Path<(String, String)>,
     params: Params,
 ) -> Reply<Page<Box<RawValue>>> {
     let (live, thread) = open_thread(&app, &id, &thread).await?;
-    list_events(&app, &live, Some(thread), params).await
+    list_events(&app, &live, Some(thread), params, identity.is_operator()).await
 }
 
 pub(crate) async fn live(
     State(app): State<App>,
+    identity: Identity,
     Path((id, thread)): Path<(String, String)>,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Refused> {
     let (live, thread) = open_thread(&app, &id, &thread).await?;
-    stream(app, live, Some(thread), &headers, params).await
+    stream(app, live, Some(thread), &headers, params, identity).await
 }

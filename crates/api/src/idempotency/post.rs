@@ -15,6 +15,8 @@ pub(crate) struct Post {
     pub(super) claim: Claim,
     path: String,
     query: String,
+    /// Whose request it is, if not whoever's has the API key.
+    worker: Option<String>,
 }
 
 /// What the client says of earlier sends.
@@ -30,17 +32,24 @@ pub(super) enum Claim {
 impl Post {
     pub(crate) fn of(uri: &Uri, headers: &HeaderMap) -> Result<Self, Invalid> {
         let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
-        Ok(Self { claim: claim(headers)?, path, query })
+        Ok(Self { claim: claim(headers)?, path, query, worker: None })
+    }
+
+    /// The same request of a worker: nobody is given an answer that was another's.
+    pub(crate) fn of_worker(self, worker: Option<String>) -> Self {
+        Self { worker, ..self }
     }
 
     /// Names the request, and tells nothing of what it says.
     pub(super) fn name(&self, client: &str, fingerprint: &str) -> String {
-        match &self.claim {
-            Claim::Key(key) => digest(&["key", key.as_str(), self.path.as_str()]),
+        let mut parts = match &self.claim {
+            Claim::Key(key) => vec!["key", key.as_str(), self.path.as_str()],
             Claim::Again | Claim::First => {
-                digest(&["sent", client, self.path.as_str(), self.query.as_str(), fingerprint])
+                vec!["sent", client, self.path.as_str(), self.query.as_str(), fingerprint]
             }
-        }
+        };
+        parts.extend(self.worker.as_deref());
+        digest(&parts)
     }
 }
 
@@ -132,6 +141,19 @@ mod tests {
             name("/v1/agents", "apikey_1", "b"),
         ] {
             assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn workers_and_the_operator_do_not_share_their_answers() {
+        for headers in [&[(KEY, "k")][..], &[]] {
+            let name = |worker: Option<&str>| {
+                let post = post("/v1/agents", headers).unwrap().of_worker(worker.map(str::to_owned));
+                post.name("apikey_1", "a")
+            };
+            assert_eq!(name(Some("work_1")), name(Some("work_1")));
+            assert_ne!(name(Some("work_1")), name(Some("work_2")));
+            assert_ne!(name(Some("work_1")), name(None));
         }
     }
 

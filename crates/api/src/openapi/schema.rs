@@ -33,8 +33,7 @@ pub(super) fn schemas() -> Value {
             "agent": {"oneOf": [string(), object(json!({"type": {"const": "agent"}, "id": string(),
                 "version": {"type": "integer"}}), &["type", "id"])]},
             "environment_id": string(), "title": nullable(), "metadata": of("Metadata"),
-            "resources": {"type": "array", "maxItems": 500, "items": object(json!({"type": {"const": "file"},
-                "file_id": string(), "mount_path": nullable()}), &["type", "file_id"])},
+            "resources": {"type": "array", "maxItems": 500, "items": of("FileResource")},
             "initial_events": {"type": "array", "maxItems": 50, "items": of("ClientEvent")}, "budget": budgeted(),
         }), &["agent", "environment_id"]),
         "SessionUpdate": object(json!({"title": nullable(), "metadata": of("Metadata"), "budget": budgeted(),
@@ -46,13 +45,16 @@ pub(super) fn schemas() -> Value {
             "budget": budgeted(), "usage": {"type": "object"}, "stats": {"type": "object"},
             "outcome_evaluations": array(), "deployment_id": {"type": "null"},
         })), &["id", "type", "status", "agent", "environment_id", "created_at", "updated_at"]),
+        "FileResource": object(json!({"type": {"const": "file"}, "file_id": string(), "mount_path": nullable()}),
+            &["type", "file_id"]),
         "Resource": object(json!({"id": string(), "type": {"const": "file"}, "file_id": string(), "mount_path": string(),
             "created_at": time(), "updated_at": time()}), &["id", "type", "file_id", "mount_path"]),
         "Thread": object(resource("session_thread", json!({"session_id": string(), "parent_thread_id": nullable(),
             "agent": {"type": "object"}, "status": status(), "stats": {"type": ["object", "null"]},
             "usage": {"type": ["object", "null"]}})), &["id", "type", "session_id", "status"]),
         "ClientEvent": {"type": "object", "required": ["type"], "properties": {"type": {"enum":
-            ["user.message", "user.interrupt", "user.tool_confirmation", "user.custom_tool_result", "system.message"]}}},
+            ["user.message", "user.interrupt", "user.tool_confirmation", "user.custom_tool_result", "user.tool_result",
+                "system.message"]}}},
         "Event": {"type": "object", "required": ["id", "type", "processed_at"], "properties": {
             "id": string(), "type": {"enum": KINDS}, "processed_at": {"type": ["string", "null"], "format": "date-time"}}},
         "SendEvents": object(json!({"events": {"type": "array", "minItems": 1, "maxItems": 100, "items": of("ClientEvent")}}), &["events"]),
@@ -65,12 +67,46 @@ pub(super) fn schemas() -> Value {
             &["id", "type", "filename", "mime_type", "size_bytes", "created_at"]),
     });
     schemas["Budget"] = budget();
+    if let (Some(schemas), Value::Object(more)) = (schemas.as_object_mut(), of_workers()) {
+        schemas.extend(more);
+    }
     schemas["Policy"] = object(json!({"type": {"enum": ["always_allow", "always_ask", "auto"]}}), &["type"]);
-    for name in ["Agent", "Environment", "Session", "Event", "Resource", "Thread", "File"] {
+    for name in ["Agent", "Environment", "Session", "Event", "Resource", "Thread", "File", "Work"] {
         schemas[format!("{name}Page")] =
             object(json!({"data": {"type": "array", "items": of(name)}, "next_page": nullable()}), &["data"]);
     }
     schemas
+}
+
+fn of_workers() -> Value {
+    let at = || json!({"type": ["string", "null"], "format": "date-time"});
+    let state = || json!({"enum": ["queued", "starting", "active", "stopping", "stopped"]});
+    let work = json!({
+        "id": string(), "type": {"const": "work"}, "environment_id": string(), "state": state(),
+        "data": object(json!({"type": {"const": "session"}, "id": string()}), &["type", "id"]),
+        "metadata": of("Metadata"), "secret": nullable(), "created_at": time(), "acknowledged_at": at(),
+        "started_at": at(), "latest_heartbeat_at": at(), "stop_requested_at": at(), "stopped_at": at(),
+    });
+    let key = json!({"id": string(), "type": {"const": "environment_key"}, "environment_id": string(),
+        "name": nullable(), "created_at": time(), "revoked_at": at()});
+    let required = ["id", "type", "environment_id", "created_at"];
+    json!({
+        "Work": object(work, &["id", "type", "environment_id", "data", "state", "metadata", "created_at"]),
+        "PolledWork": {"oneOf": [of("Work"), {"type": "null"}]},
+        "WorkUpdate": object(json!({"metadata": of("MetadataPatch")}), &[]),
+        "MetadataPatch": {"type": "object", "additionalProperties": {"type": ["string", "null"], "maxLength": 512}},
+        "WorkStop": object(json!({"force": {"type": "boolean"}}), &[]),
+        "WorkHeartbeat": object(json!({"type": {"const": "work_heartbeat"}, "last_heartbeat": string(),
+            "lease_extended": {"type": "boolean"}, "state": state(), "ttl_seconds": {"type": "integer"}}),
+            &["type", "last_heartbeat", "lease_extended", "state", "ttl_seconds"]),
+        "WorkQueueStats": object(json!({"type": {"const": "work_queue_stats"}, "depth": {"type": "integer"},
+            "pending": {"type": "integer"}, "oldest_queued_at": at(), "workers_polling": {"type": ["integer", "null"]}}),
+            &["type", "depth", "pending"]),
+        "EnvironmentKeyCreate": object(json!({"environment_id": string(), "name": nullable()}), &["environment_id"]),
+        "EnvironmentKey": object(key.clone(), &required),
+        "NewEnvironmentKey": object(with(key, json!({"key": string()})), &[&required[..], &["key"]].concat()),
+        "EnvironmentKeys": object(json!({"data": {"type": "array", "items": of("EnvironmentKey")}}), &["data"]),
+    })
 }
 
 fn agent_fields() -> Value {
@@ -99,7 +135,7 @@ fn budgeted() -> Value {
 fn environment_fields() -> Value {
     json!({
         "name": {"type": "string", "minLength": 1, "maxLength": 256}, "description": nullable(),
-        "config": {"type": "object", "description": "cloud, with networking and packages"}, "metadata": of("Metadata"),
+        "config": {"type": "object", "description": "cloud, with networking and packages; or self_hosted"}, "metadata": of("Metadata"),
     })
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use wire::{EventId, ThreadId};
 
 use crate::app::App;
+use crate::identity::Identity;
 
 const PING: Duration = Duration::from_secs(10);
 const PING_FRAME: Bytes = Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n");
@@ -22,22 +23,25 @@ const PING_FRAME: Bytes = Bytes::from_static(b"event: ping\ndata: {\"type\":\"pi
 /// Rows read at a time.
 const BATCH: usize = 200;
 
-/// While it lives, what the stream delivers is covered.
+/// While it lives, what the stream delivers is covered, if it is one that covers.
 pub(super) struct Attached {
     app: App,
     live: Arc<Live>,
-    delivered: Arc<AtomicU64>,
+    delivered: Option<Arc<AtomicU64>>,
 }
 
 impl Attached {
-    pub(super) fn new(app: App, live: Arc<Live>) -> Self {
-        let delivered = app.coverage.attach(live.id);
+    pub(super) fn new(app: App, live: Arc<Live>, covers: bool) -> Self {
+        let delivered = covers.then(|| app.coverage.attach(live.id));
         Self { app, live, delivered }
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
+        if self.delivered.is_none() {
+            return;
+        }
         let (app, session) = (self.app.clone(), self.live.id);
         // Outlives the stream by one write. If the server stops first, the client sees an input twice.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -55,6 +59,8 @@ pub(super) struct Tail {
     /// Up to here the log is read before the subscription is heard.
     backlog: u64,
     thread: Option<ThreadId>,
+    /// Whose stream it is. It ends with what allows it.
+    identity: Identity,
     ready: VecDeque<Bytes>,
     pings: Interval,
     ended: bool,
@@ -67,9 +73,9 @@ impl Tail {
         app: App,
         subscription: Subscription,
         attached: Attached,
-        position: u64,
-        backlog: u64,
+        (position, backlog): (u64, u64),
         thread: Option<ThreadId>,
+        identity: Identity,
     ) -> Self {
         let mut pings = interval(PING);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -82,6 +88,7 @@ impl Tail {
             position,
             backlog,
             thread,
+            identity,
             ready: VecDeque::new(),
             pings,
             ended: false,
@@ -110,9 +117,15 @@ impl Tail {
                 () = self.app.stop.cancelled() => return None,
                 item = self.subscription.next() => self.take(item),
                 _ = self.pings.tick() => {
+                    // Where that cannot be found out, the next ping asks again.
+                    if matches!(self.identity.is_good(&self.app).await, Ok(false)) {
+                        return None;
+                    }
                     // So that little is seen twice when the server does not stop in good order.
-                    let delivered = self.attached.delivered.load(Ordering::Relaxed);
-                    self.app.coverage.cover(self.attached.live.id, &self.app.key.id, delivered).await;
+                    if let Some(delivered) = &self.attached.delivered {
+                        let delivered = delivered.load(Ordering::Relaxed);
+                        self.app.coverage.cover(self.attached.live.id, &self.app.key.id, delivered).await;
+                    }
                     return Some(PING_FRAME);
                 }
             }
@@ -144,7 +157,9 @@ impl Tail {
 
     fn send(&mut self, row: &Published) {
         self.position = row.position;
-        self.attached.delivered.fetch_max(row.position, Ordering::Relaxed);
+        if let Some(delivered) = &self.attached.delivered {
+            delivered.fetch_max(row.position, Ordering::Relaxed);
+        }
         if self.thread.is_none_or(|thread| thread == row.thread) {
             self.ready.extend(row.frame.clone());
         }
