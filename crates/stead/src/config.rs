@@ -1,5 +1,12 @@
 //! The configuration: defaults, then file, then environment, then flags. An unknown key is an error that names it.
 
+mod backends;
+mod environments;
+mod limits;
+mod network;
+mod pool;
+mod worker;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +14,13 @@ use anyhow::{Context as _, bail};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::backends::{Engine, Kubernetes, Oci, Way};
+pub(crate) use self::environments::Environments;
+pub(crate) use self::limits::Limits;
+pub(crate) use self::network::Network;
+pub(crate) use self::pool::Pool;
+pub(crate) use self::worker::Worker;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +35,12 @@ pub(crate) struct Config {
     pub(crate) scripts_dir: Option<PathBuf>,
     pub(crate) models: Vec<Model>,
     pub(crate) limits: Limits,
+    pub(crate) network: Network,
+    pub(crate) environments: Environments,
+    pub(crate) pool: Pool,
+    pub(crate) worker: Worker,
+    pub(crate) oci: Oci,
+    pub(crate) kubernetes: Kubernetes,
     pub(crate) turn: Turn,
     pub(crate) node: Node,
     pub(crate) judge: Judge,
@@ -41,6 +61,12 @@ impl Default for Config {
             scripts_dir: None,
             models: Vec::new(),
             limits: Limits::default(),
+            network: Network::default(),
+            environments: Environments::default(),
+            pool: Pool::default(),
+            worker: Worker::default(),
+            oci: Oci::default(),
+            kubernetes: Kubernetes::default(),
             turn: Turn::default(),
             node: Node::default(),
             judge: Judge::default(),
@@ -182,23 +208,6 @@ pub(crate) struct Prices {
     pub(crate) cache_write: Option<f64>,
 }
 
-/// What one sandbox may use.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Limits {
-    pub(crate) memory_mib: u64,
-    pub(crate) processes: u64,
-    pub(crate) disk_mib: u64,
-    /// Seconds that a sandbox outlives the server.
-    pub(crate) orphan_seconds: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { memory_mib: 2_048, processes: 512, disk_mib: 1_024, orphan_seconds: 600 }
-    }
-}
-
 /// Bounds of a turn.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -229,6 +238,10 @@ pub(crate) struct Flags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data_dir: Option<PathBuf>,
+    /// Needed for STEAD_SANDBOX=none: agents can do whatever this user can
+    #[arg(long)]
+    #[serde(skip)]
+    pub(crate) i_know_this_is_unsafe: bool,
 }
 
 /// `STEAD_*` variables that are keys of the configuration, but for the API key.
@@ -263,6 +276,17 @@ impl Config {
         Ok(config)
     }
 
+    /// Refuses to make sandboxes that hold nothing, unless whoever starts it has said so besides.
+    pub(crate) fn ensure_deliberate(&self, is_told: bool) -> anyhow::Result<()> {
+        if self.sandbox == SandboxKind::None && !is_told {
+            bail!(
+                "STEAD_SANDBOX=none lets agents do whatever this user can, on this machine and its network: start it with \
+                 --i-know-this-is-unsafe, or choose another sandbox (`stead doctor` says which work here)"
+            );
+        }
+        Ok(())
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         if let Some(Secret(url)) = &self.database_url
             && !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
@@ -275,14 +299,15 @@ impl Config {
         if self.node.lease_ms < 1_000 {
             bail!("node.lease_ms is {}: a lease lasts at least 1000 ms", self.node.lease_ms);
         }
+        self.limits.check()?;
+        self.network.check()?;
+        self.environments.check()?;
+        self.pool.check()?;
+        self.worker.check()?;
         match self.sandbox {
-            SandboxKind::Namespace => Ok(()),
-            SandboxKind::None => {
-                bail!("STEAD_SANDBOX=none lets agents do whatever this user can; this version of Stead refuses it")
-            }
-            other => {
-                bail!("the sandbox {other:?} is not in this version of Stead: leave STEAD_SANDBOX unset for namespace")
-            }
+            SandboxKind::Oci if self.oci.engine == Engine::Docker => self.oci.check(),
+            SandboxKind::Kubernetes => self.kubernetes.check(),
+            SandboxKind::Namespace | SandboxKind::Gvisor | SandboxKind::Oci | SandboxKind::None => Ok(()),
         }
     }
 }

@@ -7,7 +7,6 @@ use anyhow::{Context, ensure};
 use brain::{Elsewhere, Station};
 use bus::{Bus, Heard};
 use bus_nats::Nats;
-use hands::namespace::{self, Namespace};
 use peers::{Local, Peers, Secret as PeerSecret};
 use store::{AnyStore, Clock, Directory, OwnError, Rng, SystemClock};
 use store_postgres::{Doorbells, PostgresStore};
@@ -16,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Secret};
 use crate::others::Others;
+use crate::workshop::Workshop;
 
 /// What other nodes say, before this one has taken it in.
 const HEARD: usize = 4_096;
@@ -36,14 +36,13 @@ pub(crate) enum OpenError {
 pub(crate) struct Installation {
     pub(crate) store: AnyStore,
     pub(crate) bus: Bus,
-    pub(crate) sandbox: Arc<dyn hands::Sandbox>,
+    pub(crate) workshop: Workshop,
     pub(crate) elsewhere: Arc<dyn Elsewhere>,
     pub(crate) station: Station,
     /// What the other nodes say; none if there can be none.
     pub(crate) heard: Option<mpsc::Receiver<Heard>>,
     /// Whether several nodes may stand on the same database.
     pub(crate) is_shared: bool,
-    _directory: Arc<Directory>,
 }
 
 /// Opens the store for a command that works on all of it: no server may use it meanwhile. Returns its name for people, too.
@@ -64,16 +63,14 @@ pub(crate) async fn open_alone(config: &Config) -> anyhow::Result<(AnyStore, Str
     }
 }
 
-fn postgres(config: &Config) -> store_postgres::Options {
+pub(crate) fn postgres(config: &Config) -> store_postgres::Options {
     store_postgres::Options { connections: config.node.connections, ..Default::default() }
 }
 
 impl Installation {
     pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>, rng: &dyn Rng) -> Result<Self, OpenError> {
-        make_private(&config.data_dir)?;
-        let directory = Arc::new(Directory::own(&config.data_dir, rng)?);
-        let options = namespace::Options { data_dir: config.data_dir.clone(), home: directory.id().to_owned() };
-        let sandbox: Arc<dyn hands::Sandbox> = Arc::new(Namespace::new(options));
+        let workshop = Workshop::open(config, rng).await?;
+        let directory = &workshop.directory;
         let station = Station {
             directory: directory.id().to_owned(),
             machine: machine(),
@@ -84,14 +81,13 @@ impl Installation {
             None => Ok(Self {
                 store: Arc::new(SqliteStore::open(directory.clone(), clock)?),
                 bus: Bus::default(),
-                sandbox,
                 elsewhere: Arc::new(brain::Alone),
                 station,
                 heard: None,
                 is_shared: false,
-                _directory: directory,
+                workshop,
             }),
-            Some(Secret(url)) => Self::shared(config, url, directory, sandbox, station, rng).await,
+            Some(Secret(url)) => Self::shared(config, url, workshop, station, rng).await,
         }
     }
 
@@ -99,8 +95,7 @@ impl Installation {
     async fn shared(
         config: &Config,
         url: &str,
-        directory: Arc<Directory>,
-        sandbox: Arc<dyn hands::Sandbox>,
+        workshop: Workshop,
         mut station: Station,
         rng: &dyn Rng,
     ) -> Result<Self, OpenError> {
@@ -111,7 +106,8 @@ impl Installation {
         let installation = settle("installation").await?;
         let secret = settle("internal_secret").await?;
         let (to, heard) = mpsc::channel(HEARD);
-        let local = Local { directory: station.directory.clone(), sandbox: sandbox.clone(), heard: to.clone() };
+        let local =
+            Local { directory: station.directory.clone(), sandbox: workshop.sandbox.clone(), heard: to.clone() };
         let listen = config.node.internal_listen;
         if listen.ip().is_unspecified() {
             let reason = "it is told to the other nodes, so it must be one address of this machine that they can reach";
@@ -136,7 +132,8 @@ impl Installation {
         };
         let elsewhere = Arc::new(Others::new(peers, doorbells, any.clone(), station.machine.clone()));
         let heard = Some(heard);
-        Ok(Self { store: any, bus, sandbox, elsewhere, station, heard, is_shared: true, _directory: directory })
+        let is_shared = true;
+        Ok(Self { store: any, bus, workshop, elsewhere, station, heard, is_shared })
     }
 }
 

@@ -15,8 +15,9 @@ use crate::config::Config;
 use crate::installation::OpenError;
 use crate::key;
 use crate::server::{Place, Server, StartError};
-use client::Client;
 use show::Show;
+
+pub(crate) use client::Client;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -34,6 +35,9 @@ pub(crate) struct Arguments {
     /// The agent's system prompt
     #[arg(long)]
     system: Option<String>,
+    /// Needed for STEAD_SANDBOX=none: agents can do whatever this user can
+    #[arg(long)]
+    i_know_this_is_unsafe: bool,
 }
 
 /// The models to use when none is named, by the key that is there.
@@ -47,6 +51,7 @@ pub(crate) async fn run(arguments: &Arguments, mut config: Config) -> anyhow::Re
         let key = key.context("STEAD_URL is set: set STEAD_API_KEY to a key of that server too")?;
         return drive(arguments, &Client::new(&url, &key)?).await;
     }
+    config.ensure_deliberate(arguments.i_know_this_is_unsafe)?;
     // Any free port: this server is for one job, and another may be using the usual one.
     config.listen.set_port(0);
     match Server::start(&config).await {

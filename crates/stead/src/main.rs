@@ -1,13 +1,19 @@
 //! Stead: the binary. It reads the configuration, wires the crates together and supervises them; it owns no logic.
 
+mod backends;
 mod config;
 mod db;
+mod doctor;
+mod egress;
 mod installation;
 mod job;
 mod key;
+mod keys;
 mod models;
 mod others;
 mod server;
+mod worker;
+mod workshop;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -35,20 +41,36 @@ enum Command {
     Serve(config::Flags),
     /// Run one job to its end, and save what it leaves
     Run(job::Arguments),
+    /// Serve a self-hosted environment with the sandboxes of this machine
+    Worker(worker::Arguments),
     /// Say what this machine offers for sandboxes, and what is missing
     Doctor(config::Flags),
     /// Work on the database as a whole, while no server uses it
     #[command(subcommand)]
     Db(db::Command),
+    /// Make, list and revoke the keys of workers that serve a self-hosted environment
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Print the API's OpenAPI document
     Openapi,
+    /// Be the way out of sandboxes; servers start it
+    #[command(hide = true)]
+    Gateway(egress::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Command::Gateway(gateway) = &arguments.command {
+        gateway.detach()?;
+    }
     let quiet = matches!(arguments.command, Command::Run(_) | Command::Doctor(_) | Command::Db(_));
     // What the bus says of its connection is said by Stead itself, in its own words.
-    let default = if quiet { "error" } else { "info,async_nats=warn" };
+    let default = match arguments.command {
+        // Who may do what has changed: that is told whoever has changed it.
+        Command::Keys(_) => "error,audit=info",
+        _ if quiet => "error",
+        _ => "info,async_nats=warn",
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("STEAD_LOG").unwrap_or_else(|_| default.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -59,13 +81,24 @@ fn main() -> anyhow::Result<()> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime could not start")?;
     let load = |flags: &config::Flags| config::Config::load(arguments.config.as_deref(), flags);
     match arguments.command {
-        Command::Serve(ref flags) => runtime.block_on(server::serve(load(flags)?)),
+        Command::Serve(ref flags) => {
+            let config = load(flags)?;
+            config.ensure_deliberate(flags.i_know_this_is_unsafe)?;
+            runtime.block_on(server::serve(config))
+        }
+        Command::Worker(ref worker) => {
+            let config = load(&worker.flags)?;
+            config.ensure_deliberate(worker.flags.i_know_this_is_unsafe)?;
+            runtime.block_on(worker::run(worker, config))
+        }
         Command::Run(ref job) => runtime.block_on(job::run(job, load(&config::Flags::default())?)),
-        Command::Doctor(ref flags) => runtime.block_on(server::doctor(load(flags)?)),
+        Command::Doctor(ref flags) => runtime.block_on(doctor::run(&load(flags)?)),
         Command::Db(ref command) => runtime.block_on(db::run(command, &load(&config::Flags::default())?)),
+        Command::Keys(ref command) => runtime.block_on(keys::run(command, &load(&config::Flags::default())?)),
         Command::Openapi => {
             print!("{}", api::openapi::document());
             Ok(())
         }
+        Command::Gateway(ref gateway) => runtime.block_on(egress::run(gateway)),
     }
 }

@@ -75,6 +75,19 @@ impl Others {
 impl Orphans {
     /// A sandbox whose node is dead, but whose machine is this one: it is reached without its node.
     async fn dial(&self, home: &str, address: &Address) -> Result<BoxedStream, Lost> {
+        self.of(home).await?.dial(address).await
+    }
+
+    /// The same for one that was put away.
+    async fn fetch_left(&self, home: &str, address: &Address, to: &Path) -> Result<bool, String> {
+        let sandbox = self.of(home).await.map_err(|lost| lost.to_string())?;
+        match sandbox.checkpoint(address).await.map_err(|error| error.to_string())? {
+            None => Ok(false),
+            Some(left) => tokio::fs::copy(&left.path, to).await.map(|_| true).map_err(|error| error.to_string()),
+        }
+    }
+
+    async fn of(&self, home: &str) -> Result<Arc<Namespace>, Lost> {
         let away = || Lost::Refused(format!("the server of data directory {home} cannot be reached"));
         let place = self.store.setting(&Others::place_of(home)).await;
         let place = place.map_err(|error| Lost::Refused(error.to_string()))?;
@@ -85,8 +98,7 @@ impl Orphans {
             return Err(away());
         }
         let make = || Arc::new(Namespace::new(namespace::Options { data_dir: place.path, home: home.to_owned() }));
-        let sandbox = self.known.lock().entry(home.to_owned()).or_insert_with(make).clone();
-        sandbox.dial(address).await
+        Ok(self.known.lock().entry(home.to_owned()).or_insert_with(make).clone())
     }
 }
 
@@ -104,6 +116,17 @@ impl Elsewhere for Others {
         let (peers, orphans) = (self.peers.clone(), self.orphans.clone());
         let way = Way { peers, orphans, home: home.to_owned(), address: address.clone() };
         hands::attach(Arc::new(way), address.clone(), epoch).await
+    }
+
+    async fn fetch_left(&self, home: &str, address: &Address, to: &Path) -> Result<bool, String> {
+        match self.peers.fetch_left(home, address, to).await {
+            Ok(()) => return Ok(true),
+            Err(Lost::Gone(_)) => return Ok(false),
+            Err(lost) => tracing::debug!(home, %lost, "what is left of a sandbox is looked for without its node"),
+        }
+        // It may have come in part.
+        let _ = tokio::fs::remove_file(to).await;
+        self.orphans.fetch_left(home, address, to).await
     }
 
     fn proof_of_death(&self, node: &Node) -> Option<Box<dyn Send>> {

@@ -1,15 +1,13 @@
 //! The server: its parts put together, started and stopped.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use api::{App, Key};
 use brain::{Backoff, Brain, Crash, Options, Parts, Station, Turn};
-use hands::Limits;
-use hands::namespace::{self, Namespace};
 use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 use store::{Clock, Rng, SystemClock, SystemRng};
@@ -18,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, JudgeKind};
-use crate::installation::{Installation, OpenError, make_private};
+use crate::installation::{Installation, OpenError};
 use crate::{key, models};
 
 /// How long requests that are being answered may take once the server stops.
@@ -34,7 +32,7 @@ pub(crate) struct Server {
     listener: TcpListener,
     stop: CancellationToken,
     /// Owned for as long as the server is there.
-    _installation: Installation,
+    installation: Installation,
 }
 
 /// Where a running server is, for other commands on its data directory.
@@ -79,7 +77,9 @@ impl Server {
             rng,
             routes: models::routes(config)?,
             judge: judge(config),
-            hands: installation.sandbox.clone(),
+            hands: installation.workshop.sandbox.clone(),
+            grounds: installation.workshop.grounds.clone(),
+            shelf: shelf(config)?,
             elsewhere: installation.elsewhere.clone(),
             crash: crash(),
         };
@@ -95,7 +95,7 @@ impl Server {
         }
         let stop = CancellationToken::new();
         let app = App::new(brain.clone(), Key::new(&key), stop.clone());
-        Ok(Self { address, key, key_is_new, brain, app, listener, stop, _installation: installation })
+        Ok(Self { address, key, key_is_new, brain, app, listener, stop, installation })
     }
 
     /// Answers until `until` is ready, then stops: live streams end, requests finish, turns are left for the next process.
@@ -116,6 +116,10 @@ impl Server {
             () = overdue => tracing::warn!("requests were still being answered {} s after the stop", DRAIN.as_secs()),
         }
         self.brain.stop().await;
+        // Of no use to anybody but this process.
+        if let Some(pool) = &self.installation.workshop.pool {
+            pool.close().await;
+        }
         Ok(())
     }
 }
@@ -134,14 +138,30 @@ fn options(config: &Config, station: Station) -> Options {
         grace: millis(config.node.grace_ms),
         turn: Turn { rounds: config.turn.rounds, attempts: config.turn.attempts, compactions: config.turn.compactions },
         backoff: Backoff { first: millis(config.turn.retry_ms), ..Backoff::default() },
-        sandbox: Limits {
-            memory: config.limits.memory_mib << 20,
-            processes: config.limits.processes,
-            disk: config.limits.disk_mib << 20,
-            orphan_seconds: config.limits.orphan_seconds,
-        },
-        staging: config.data_dir.join("staging"),
+        sandbox: config.limits.of_a_sandbox(),
+        rest_after: config.environments.idle(),
+        keep_files: config.environments.kept(),
+        staging: staging(&config.data_dir),
     }
+}
+
+/// Empty: what an earlier server was about to hand over nobody waits for any more.
+fn staging(data_dir: &Path) -> PathBuf {
+    let staging = data_dir.join("staging");
+    match std::fs::remove_dir_all(&staging) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(%error, "what an earlier server has left behind cannot be removed");
+        }
+        _ => {}
+    }
+    staging
+}
+
+/// Where sandboxes that were put away are found by every node.
+fn shelf(config: &Config) -> anyhow::Result<Option<Arc<dyn brain::Shelf>>> {
+    let Some(url) = &config.environments.shelf else { return Ok(None) };
+    let shelf = shelf::Shelf::open(url, std::env::vars()).context("environments.shelf")?;
+    Ok(Some(Arc::new(shelf)))
 }
 
 fn judge(config: &Config) -> brain::Judge {
@@ -153,34 +173,31 @@ fn judge(config: &Config) -> brain::Judge {
 }
 
 /// Each live stream and each sandbox holds a descriptor; the usual soft limit is for programs that do not expect many.
-fn allow_descriptors() {
+pub(crate) fn allow_descriptors() {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
+/// Ready once somebody wants this process to end.
+pub(crate) fn told_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}
+
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     allow_descriptors();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let until = told_to_stop()?;
     let server = Server::start(&config).await?;
     if server.key_is_new {
         println!("API key (kept in {}, shown once): {}", config.data_dir.join("api_key").display(), server.key);
     }
     println!("Stead serves http://{}", server.address);
     tracing::info!(address = %server.address, data_dir = %config.data_dir.display(), "serving");
-    let until = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-    };
     server.run(until).await
-}
-
-pub(crate) async fn doctor(config: Config) -> anyhow::Result<()> {
-    make_private(&config.data_dir)?;
-    let sandbox = Namespace::new(namespace::Options { data_dir: config.data_dir.clone(), home: "doctor".into() });
-    println!("{}", sandbox.doctor().await);
-    Ok(())
 }

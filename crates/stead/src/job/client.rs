@@ -13,14 +13,14 @@ use wire::sse::{Decoder, Frame};
 /// No event is larger.
 const MAX_EVENT: usize = 64 << 20;
 
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
     key: String,
 }
 
 impl Client {
-    pub(super) fn new(url: &str, key: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: &str, key: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().no_proxy().tcp_nodelay(true).build()?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), key: key.to_owned() })
     }
@@ -43,11 +43,11 @@ impl Client {
         bail!("the server refused ({}): {}", status.as_u16(), message.unwrap_or(body))
     }
 
-    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         Ok(self.send(self.http.get(format!("{}{path}", self.url))).await?.json().await?)
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         Ok(self.send(self.http.post(format!("{}{path}", self.url)).json(body)).await?.json().await?)
     }
 

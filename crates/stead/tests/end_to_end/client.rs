@@ -115,7 +115,12 @@ impl Client {
 
     /// Waits until the session is idle again.
     pub(crate) async fn idle(&self, session: &str) -> Vec<Value> {
-        let until = Instant::now() + PATIENCE;
+        self.idle_within(session, PATIENCE).await
+    }
+
+    /// The same for what takes long everywhere.
+    pub(crate) async fn idle_within(&self, session: &str, patience: Duration) -> Vec<Value> {
+        let until = Instant::now() + patience;
         while self.status(session).await != "idle" {
             assert!(Instant::now() < until, "it does not come to rest: {:#?}", self.events(session).await);
             sleep(PAUSE).await;

@@ -176,7 +176,7 @@ impl Place {
     pub(crate) async fn db(&self, arguments: &[&str]) -> String {
         let output = self.run(&[&["db"][..], arguments].concat()).await;
         let told = both(&output);
-        assert!(output.status.success(), "stead db {arguments:?}: {told}");
+        assert!(output.status.success(), "stead db {arguments:?}: {told}\nthe servers' log:\n{}", self.log());
         told
     }
 
@@ -199,13 +199,16 @@ impl Place {
 
     /// Ends what servers have left: a sandbox outlives its server by minutes.
     pub(crate) fn end_sandboxes(&self) {
-        let options = Options { data_dir: self.data(), home: String::new() };
+        // A worker's are its own.
+        let directories = [self.data(), self.data().join("worker")];
         let end = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let sandbox = Namespace::new(options);
-                for hands::Kept { name, .. } in sandbox.kept().await {
-                    let _ = sandbox.destroy(&name, None).await;
+                for data_dir in directories {
+                    let sandbox = Namespace::new(Options { data_dir, home: String::new() });
+                    for hands::Kept { name, .. } in sandbox.kept().await {
+                        let _ = sandbox.destroy(&name, None).await;
+                    }
                 }
             });
         };
