@@ -17,6 +17,7 @@ mod latency;
 mod list;
 mod nodes;
 mod options;
+mod sandboxes;
 mod server;
 mod stage;
 mod streams;
@@ -37,6 +38,7 @@ const USAGE: &str = "benches <bench> [--quick] [option value]…
   latency   from a user's message to the first preview of the answer, beyond what the model took
   turns     turns per second with many clients at once
   tools     the first tool call of a session, and a warm one
+  sandboxes a sandbox alone: cold, warm, put away and brought back, a hundred at once, memory, reading and searching
   streams   memory per idle live stream
   list      a page of sessions when there are many
   appends   durable appends per second of 64 sessions, over SQLite and PostgreSQL
@@ -59,8 +61,20 @@ const USAGE: &str = "benches <bench> [--quick] [option value]…
   STEAD_BIN         the server (target/release/stead)
   STEAD_BENCH_DIR   where the databases are made (target, else the system's temporary directory)";
 
-const ALL: [&str; 11] =
-    ["boot", "latency", "turns", "tools", "streams", "list", "appends", "waiting", "nodes", "wake", "caching"];
+const ALL: [&str; 12] = [
+    "boot",
+    "latency",
+    "turns",
+    "tools",
+    "sandboxes",
+    "streams",
+    "list",
+    "appends",
+    "waiting",
+    "nodes",
+    "wake",
+    "caching",
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -78,6 +92,7 @@ async fn main() -> Result<()> {
             "latency" => latency::run(&options).await?,
             "turns" => turns::run(&options).await?,
             "tools" => tools::run(&options).await?,
+            "sandboxes" => sandboxes::run(&options).await?,
             "streams" => streams::run(&options).await?,
             "list" => list::run(&options).await?,
             "appends" => appends::run(&options).await?,

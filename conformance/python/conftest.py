@@ -13,6 +13,7 @@ import pytest
 from anthropic import Anthropic
 
 from driver import BETA, WAIT, interrupt, toolset
+from workers import Desk, make_key, make_place
 
 
 def pytest_report_header() -> str:
@@ -85,3 +86,21 @@ def start(client: Anthropic, environment: Any, make_agent: MakeAgent) -> Iterato
                 client.beta.sessions.events.send(id, events=[interrupt()])
             else:
                 client.beta.sessions.delete(id)
+
+
+@pytest.fixture
+def place(client: Anthropic) -> Any:
+    """An environment of its own whose sessions are served by workers."""
+    return make_place(client)
+
+
+@pytest.fixture
+def key(wire: httpx.Client, place: Any) -> str:
+    """What workers of that environment show."""
+    return make_key(wire, place)["key"]
+
+
+@pytest.fixture
+def desk(place: Any, key: str) -> Iterator[Desk]:
+    with Desk(place, key) as desk:
+        yield desk

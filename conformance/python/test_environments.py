@@ -48,11 +48,36 @@ def test_limited_networking_is_answered_in_full(client):
     }
 
 
-@pytest.mark.parametrize("host", ["http://example.com/path", "example.com:443", "exa mple.com", "", "*"])
+@pytest.mark.parametrize("host", ["http://example.com/path", "example.com:443", "exa mple.com", "", "*", "a..b", "0x7f.1", "10.1", "a" * 64 + ".com"])
 def test_a_host_that_is_no_host_is_refused(client, host):
     with pytest.raises(BadRequestError) as refusal:
         create(client, config=limited(host))
     assert "allowed_hosts" in str(refusal.value)
+
+
+def test_packages_are_answered_as_they_were_asked_for(client):
+    packages = {"type": "packages", "pip": ["sqlalchemy==2.0.30"], "npm": ["@types/node@20"], "apt": ["graphviz"]}
+    environment = conforms(create(client, config={"type": "cloud", "packages": packages}))
+    assert raw(environment)["config"]["packages"] == NO_PACKAGES | packages
+    changed = client.beta.environments.update(
+        environment.id, config={"type": "cloud", "packages": {"type": "packages", "npm": []}}
+    )
+    assert raw(changed)["config"]["packages"] == NO_PACKAGES | packages | {"npm": []}
+
+
+@pytest.mark.parametrize("entry", ["", "--index-url=http://example.com", "two words", "line\nbreak", "x" * 301])
+def test_a_package_that_could_be_something_else_is_refused(client, entry):
+    with pytest.raises(BadRequestError) as refusal:
+        create(client, config={"type": "cloud", "packages": {"type": "packages", "pip": ["pandas", entry]}})
+    assert "packages.pip.1" in str(refusal.value)
+
+
+def test_packages_under_limited_networking_need_the_package_managers(client):
+    packages = {"type": "packages", "pip": ["pandas"]}
+    with pytest.raises(BadRequestError) as refusal:
+        create(client, config=limited("example.com") | {"packages": packages})
+    assert "allow_package_managers" in str(refusal.value)
+    create(client, config=limited(allow_package_managers=True) | {"packages": packages})
 
 
 def test_a_retrieved_environment_is_the_created_one(client):

@@ -124,7 +124,51 @@ def test_resources_are_listed_and_retrieved(client, start):
     assert raw(client.beta.sessions.resources.retrieve(resource.id, session_id=session.id)) == raw(resource)
 
 
-@pytest.mark.parametrize("path", ["/../../etc/passwd", "data.csv", "/a/../../b"])
+def test_a_live_session_is_given_files_and_has_them_taken_away(client, start):
+    first, second = upload(client), upload(client, name="more.csv", content=b"c,d\n3,4\n")
+    session = start("shell", resources=[{"type": "file", "file_id": first.id, "mount_path": "/data.csv"}])
+    assert printed(client, session, f"ls {UPLOADS}").strip() == "data.csv"
+    added = client.beta.sessions.resources.add(
+        session.id, type="file", file_id=second.id, mount_path="/deep/more.csv"
+    )
+    conforms(added)
+    assert added.mount_path == f"{UPLOADS}/deep/more.csv" and added.file_id != second.id
+    assert printed(client, session, f"cat {UPLOADS}/deep/more.csv").split() == ["c,d", "3,4"]
+    assert [raw(one)["id"] for one in client.beta.sessions.resources.list(session.id)] == [
+        session.resources[0].id,
+        added.id,
+    ]
+    gone = client.beta.sessions.resources.delete(session.resources[0].id, session_id=session.id)
+    assert raw(gone) == {"id": session.resources[0].id, "type": "session_resource_deleted"}
+    assert printed(client, session, f"ls {UPLOADS}").strip() == "deep"
+    assert [one.id for one in client.beta.sessions.retrieve(session.id).resources] == [added.id]
+    with pytest.raises(NotFoundError):
+        client.beta.sessions.resources.delete(session.resources[0].id, session_id=session.id)
+    assert client.beta.files.retrieve_metadata(first.id).id == first.id
+
+
+def test_a_file_is_added_before_there_is_a_sandbox(client, start):
+    file = upload(client)
+    session = start("shell")
+    client.beta.sessions.resources.add(session.id, type="file", file_id=file.id, mount_path="/data.csv")
+    assert printed(client, session, f"cat {UPLOADS}/data.csv").split() == ["a,b", "1,2"]
+
+
+def test_a_file_cannot_be_added_where_another_one_is(client, start):
+    file = upload(client)
+    session = start("shell", resources=[{"type": "file", "file_id": file.id, "mount_path": "/data.csv"}])
+    for path in ("/data.csv", "/data.csv/below"):
+        with pytest.raises(BadRequestError) as refusal:
+            client.beta.sessions.resources.add(session.id, type="file", file_id=file.id, mount_path=path)
+        assert "mount_path" in str(refusal.value)
+    with pytest.raises(APIStatusError):
+        client.beta.sessions.resources.add(session.id, type="file", file_id="file_01nothing")
+    client.beta.sessions.archive(session.id)
+    with pytest.raises(BadRequestError):
+        client.beta.sessions.resources.add(session.id, type="file", file_id=file.id, mount_path="/late.csv")
+
+
+@pytest.mark.parametrize("path", ["/../../etc/passwd", "data.csv", "/a/../../b", "/" + "é" * 200, "/a" * 600])
 def test_a_path_that_leads_out_of_the_uploads_is_refused(client, start, path):
     file = upload(client)
     with pytest.raises(BadRequestError) as refusal:
@@ -147,6 +191,42 @@ def test_what_a_session_writes_to_its_outputs_can_be_downloaded(client, start):
     assert (file.filename, file.size_bytes, file.downloadable) == ("report.txt", 10, True)
     assert raw(file)["scope"] == {"type": "session", "id": session.id}
     assert client.beta.files.download(file.id).read() == b"the report"
+
+
+def test_a_deleted_output_stays_deleted_until_the_session_changes_it(client, start):
+    session = start("shell")
+    finished(run_turn(client, session, f"echo one > {OUTPUTS}/one.txt; echo two > {OUTPUTS}/two.txt"))
+    one = {file.filename: file for file in eventually(lambda: outputs_of(client, session))}["one.txt"]
+    assert client.beta.files.delete(one.id).id == one.id
+    for gone in (client.beta.files.retrieve_metadata, client.beta.files.download, client.beta.files.delete):
+        with pytest.raises(NotFoundError):
+            gone(one.id)
+    with pytest.raises(NotFoundError):
+        start("shell", resources=[{"type": "file", "file_id": one.id}])
+    finished(run_turn(client, session, f"echo three > {OUTPUTS}/three.txt"))
+    names = eventually(lambda: [file.filename for file in outputs_of(client, session) if file.filename != "two.txt"])
+    assert names == ["three.txt"], "what was deleted is not collected again"
+    finished(run_turn(client, session, f"echo more >> {OUTPUTS}/one.txt"))
+    again = eventually(lambda: [file for file in outputs_of(client, session) if file.filename == "one.txt"])
+    assert [client.beta.files.download(file.id).read() for file in again] == [b"one\nmore\n"]
+
+
+def test_an_output_is_there_whatever_its_name(client, start):
+    session = start("shell")
+    finished(run_turn(client, session, f"echo late > '{OUTPUTS}/report 10:30?.csv'"))
+    (file,) = eventually(lambda: outputs_of(client, session))
+    assert file.filename == "report 10_30_.csv"
+    assert client.beta.files.download(file.id).read() == b"late\n"
+
+
+def test_a_resource_goes_although_its_copy_is_gone_already(client, start):
+    session = start("shell", resources=[{"type": "file", "file_id": upload(client).id, "mount_path": "/deep/data.csv"}])
+    assert printed(client, session, f"ls {UPLOADS}").strip() == "deep"
+    client.beta.files.delete(session.resources[0].file_id)
+    client.beta.sessions.resources.delete(session.resources[0].id, session_id=session.id)
+    assert list(client.beta.sessions.resources.list(session.id)) == []
+    client.beta.sessions.resources.add(session.id, type="file", file_id=upload(client).id, mount_path="/deep")
+    assert printed(client, session, f"cat {UPLOADS}/deep").split() == ["a,b", "1,2"], "where its directory was"
 
 
 def test_outputs_of_one_session_are_not_those_of_another(client, start):

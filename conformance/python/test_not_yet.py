@@ -46,20 +46,6 @@ def test_an_agent_cannot_have_it_yet(client, when, field, fields):
     says_so(refusal, field)
 
 
-@pytest.mark.parametrize(
-    ("field", "config"),
-    [
-        ("packages.pip", {"type": "cloud", "packages": {"type": "packages", "pip": ["pandas"]}}),
-        ("packages.apt", {"type": "cloud", "packages": {"type": "packages", "apt": ["graphviz"]}}),
-        ("config.type", {"type": "self_hosted"}),
-    ],
-)
-def test_an_environment_cannot_have_it_yet(client, field, config):
-    with pytest.raises(BadRequestError) as refusal:
-        client.beta.environments.create(name="Workshop", config=config)
-    says_so(refusal, field)
-
-
 def test_an_environment_with_no_packages_to_install_is_fine(client):
     packages = {"type": "packages", "apt": [], "pip": []}
     client.beta.environments.create(name="Workshop", config={"type": "cloud", "packages": packages})

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::command::{cargo, command, run};
 use crate::report::{Outcome, Report, Tally, counted};
 use crate::toolchain::{CLIPPY, NODE, POSTGRES, PYTHON, RUSTFMT, Toolchain};
-use crate::{openapi, tidy};
+use crate::{openapi, tidy, tools};
 
 const CONFORMANCE: &str = "conformance/run.sh";
 
@@ -23,6 +23,7 @@ pub(crate) fn ci(root: &Path) -> Result<bool> {
     });
     report.step("lint", || needing(&CLIPPY, root, || passes(&mut clippy(root))));
     let built = report.step("build", || passes(cargo(root).args(["build", "--release", "--locked"])));
+    report.step("tools", || tools::get(root));
     report.step("tests", || counted(&mut tests(root)));
     report.step("simulation", || counted(&mut sim(root, &["--seeds", SEEDS])));
     if built {
@@ -43,6 +44,13 @@ const KILLS: &str = "500";
 /// How often each property is tried in a soak.
 const PROPERTIES: &str = "50000";
 
+/// The attacks on other backends, and as another user, each by the name of its test.
+const ATTACKS: [&str; 3] = [
+    "every_attack_is_held_for_an_ordinary_user_too",
+    "every_attack_is_held_on_gvisor",
+    "every_attack_is_held_on_gvisor_for_an_ordinary_user_too",
+];
+
 /// How often the official SDKs run in a soak: what happens once in a thousand turns does not show in one run.
 const ROUNDS: usize = 3;
 
@@ -50,11 +58,14 @@ const ROUNDS: usize = 3;
 pub(crate) fn soak(root: &Path) -> Result<bool> {
     let mut report = Report::new();
     let built = report.step("build", || passes(cargo(root).args(["build", "--release", "--locked"])));
+    report.step("tools", || tools::get(root));
     report.step("tests, full counts", || {
         counted(tests(root).env("PROPTEST_CASES", PROPERTIES).env("STEAD_TEST_KILLS", KILLS))
     });
-    // As an ordinary user too; as root they have just run.
-    report.step("attacks as an ordinary user", || counted(&mut attacks(root)));
+    // On namespaces, as the user that this is, they have just run.
+    for attacks in ATTACKS {
+        report.step(&attacks.replace('_', " "), || counted(&mut attack(root, attacks)));
+    }
     report.step("simulation, full counts", || counted(&mut sim(root, &["--seeds", SOAK_SEEDS])));
     if built {
         (0..ROUNDS).for_each(|_| conformance(&mut report, root));
@@ -78,13 +89,15 @@ pub(crate) fn clippy(root: &Path) -> Command {
 fn tests(root: &Path) -> Command {
     let mut command = cargo(root);
     command.args(["test", "--release", "--workspace", "--locked", "--no-fail-fast"]);
+    tools::show(&mut command, root);
     command
 }
 
-fn attacks(root: &Path) -> Command {
+fn attack(root: &Path, test: &str) -> Command {
     let mut command = cargo(root);
     command.args(["test", "--release", "--locked", "--package", "hands", "--test", "attacks", "--", "--ignored"]);
-    command.args(["--exact", "every_attack_is_held_for_an_ordinary_user_too"]);
+    command.args(["--exact", test]);
+    tools::show(&mut command, root);
     command
 }
 

@@ -9,6 +9,7 @@ mod openapi;
 mod report;
 mod tidy;
 mod toolchain;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::command::{cargo, run};
+use crate::report::Report;
 
 const USAGE: &str = "cargo xtask <command>
 
@@ -25,6 +27,7 @@ const USAGE: &str = "cargo xtask <command>
   lint                clippy over the workspace, warnings as errors
   fmt [--check]       format the Rust code
   tidy                the checks that a compiler cannot make: dependency arrow, file sizes, links
+  tools               get the programs that tests need and few machines have, into target/tools
   openapi [--check]   write docs/openapi.json from the built server, or compare with it
   bench [arguments]   run the benches against the release build; `bench help` lists them";
 
@@ -52,6 +55,7 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
         ["fmt"] => run(cargo(&root).args(["fmt", "--all"])).map(|()| true),
         ["fmt", "--check"] => run(&mut ci::format_check(&root)).map(|()| true),
         ["tidy"] => Ok(tidy::report(&root)? == 0),
+        ["tools"] => get_tools(&root),
         ["openapi"] => openapi::write(&root).map(|()| true),
         ["openapi", "--check"] => openapi::check(&root),
         ["bench", rest @ ..] => bench(&root, rest).map(|()| true),
@@ -63,12 +67,22 @@ fn dispatch(arguments: &[String]) -> Result<bool> {
     }
 }
 
+/// Ends well only if all are there.
+fn get_tools(root: &Path) -> Result<bool> {
+    let mut report = Report::new();
+    report.step("tools", || tools::get(root));
+    Ok(report.finish())
+}
+
 /// The benches measure the program that users run, so that one is built first, exactly as users build it.
 fn bench(root: &Path, arguments: &[&str]) -> Result<()> {
     run(cargo(root).args(["build", "--release", "--locked"]))?;
     let mut command = cargo(root);
     command.args(["run", "--release", "--locked", "--package", "benches", "--"]).args(arguments);
     command.env("STEAD_BIN", openapi::binary(root));
+    // What they compare with is had if it can be; each bench says by name what it goes without.
+    get_tools(root)?;
+    tools::show(&mut command, root);
     run(&mut command)
 }
 

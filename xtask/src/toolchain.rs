@@ -73,7 +73,7 @@ impl Toolchain {
 }
 
 /// Whether a missing toolchain is a failure.
-fn strict() -> bool {
+pub(crate) fn strict() -> bool {
     std::env::var_os("CI").is_some_and(|value| value == "true")
 }
 
