@@ -59,7 +59,6 @@ OUTCOME = {"type": "user.define_outcome", "description": "A poem.", "rubric": {"
 @pytest.mark.parametrize(
     ("field", "fields"),
     [
-        ("vault_ids", {"vault_ids": ["vlt_01nothing"]}),
         ("resources.0", {"resources": [REPOSITORY]}),
         ("resources.0", {"resources": [MEMORY]}),
         ("initial_events.0", {"initial_events": [OUTCOME]}),

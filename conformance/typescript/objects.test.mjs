@@ -164,7 +164,6 @@ test("what is not built yet is refused by name", async () => {
     ["skills", () => makeAgent("greeting", { skills: [{ type: "anthropic", skill_id: "xlsx" }] })],
     ["mcp_servers", () => makeAgent("greeting", { mcp_servers: [{ type: "url", name: "gh", url: "https://mcp.example.com/mcp" }] })],
     ["multiagent", () => makeAgent("greeting", { multiagent: { type: "coordinator", agents: [{ type: "self" }] } })],
-    ["vault_ids", () => client.beta.sessions.create({ agent, environment_id, vault_ids: ["vlt_01nothing"] })],
   ];
   for (const [field, call] of cases) {
     const { message } = await refused(call, 400);

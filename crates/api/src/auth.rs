@@ -19,6 +19,10 @@ impl Key {
         Self { digest, id: format!("apikey_{id}") }
     }
 
+    pub(crate) fn digest(&self) -> &[u8] {
+        &self.digest
+    }
+
     /// Whether this is the key. Digests are compared, so how long it takes tells nothing of the key.
     pub(crate) fn matches(&self, secret: &str) -> bool {
         let other: [u8; 32] = Sha256::digest(secret.as_bytes()).into();

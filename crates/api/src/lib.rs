@@ -28,6 +28,7 @@ mod sessions;
 mod stream;
 mod threads;
 mod token;
+pub mod vaults;
 mod work;
 
 pub use app::App;

@@ -14,15 +14,17 @@ use crate::app::{App, WORKSPACE};
 use crate::identity::Identity;
 use crate::keys::routes as keys;
 use crate::reply::{Refused, seal};
+use crate::vaults::{credentials, upkeep};
 use crate::{
-    agents, beta, body, environments, events, files, idempotency, openapi, resources, sessions, stream, threads, work,
+    agents, beta, body, environments, events, files, idempotency, openapi, resources, sessions, stream, threads,
+    vaults, work,
 };
 
 /// The whole server.
 pub fn router(app: App) -> Router {
     let managed = managed().route_layer(from_fn_with_state(app.clone(), idempotency::layer));
     let managed = managed.route_layer(from_fn_with_state((), managed_beta));
-    let v1 = managed.merge(file_routes()).merge(key_routes()).layer(DefaultBodyLimit::max(body::MAX_JSON));
+    let v1 = managed.merge(file_routes()).merge(own_routes()).layer(DefaultBodyLimit::max(body::MAX_JSON));
     let uploads =
         Router::new().route("/v1/files", post(files::upload)).layer(DefaultBodyLimit::max(files::MAX_FILE + (1 << 20)));
     let guarded = v1.merge(uploads).fallback(absent).method_not_allowed_fallback(absent);
@@ -37,7 +39,7 @@ pub fn router(app: App) -> Router {
 
 /// The routes of the managed-agents beta, as `(path, methods)`: see `openapi` for what each does.
 fn managed() -> Router<App> {
-    let routes: [(&str, MethodRouter<App>); 26] = [
+    let routes: [(&str, MethodRouter<App>); 32] = [
         ("/v1/agents", post(agents::create).get(agents::list)),
         ("/v1/agents/{agent_id}", get(agents::retrieve).post(agents::update)),
         ("/v1/agents/{agent_id}/archive", post(agents::archive)),
@@ -55,6 +57,15 @@ fn managed() -> Router<App> {
         ("/v1/environments/{environment_id}/work/{work_id}/ack", post(work::ack)),
         ("/v1/environments/{environment_id}/work/{work_id}/heartbeat", post(work::heartbeat)),
         ("/v1/environments/{environment_id}/work/{work_id}/stop", post(work::stop)),
+        ("/v1/vaults", post(vaults::create).get(vaults::list)),
+        ("/v1/vaults/{vault_id}", get(vaults::retrieve).post(vaults::update).delete(vaults::delete)),
+        ("/v1/vaults/{vault_id}/archive", post(vaults::archive)),
+        ("/v1/vaults/{vault_id}/credentials", post(credentials::create).get(credentials::list)),
+        (
+            "/v1/vaults/{vault_id}/credentials/{credential_id}",
+            get(credentials::retrieve).post(credentials::update).delete(credentials::delete),
+        ),
+        ("/v1/vaults/{vault_id}/credentials/{credential_id}/archive", post(credentials::archive)),
         ("/v1/sessions", post(sessions::create).get(sessions::list)),
         ("/v1/sessions/{session_id}", get(sessions::retrieve).post(sessions::update).delete(sessions::delete)),
         ("/v1/sessions/{session_id}/archive", post(sessions::archive)),
@@ -83,11 +94,14 @@ fn file_routes() -> Router<App> {
         .route("/v1/files/{file_id}/content", get(files::content))
 }
 
-/// An addition to the API. Its answers are not remembered: a new key is told once.
-fn key_routes() -> Router<App> {
+/// Additions to the API. Their answers are not remembered: a new key is told once.
+fn own_routes() -> Router<App> {
     Router::new()
         .route("/v1/stead/keys", post(keys::create).get(keys::list))
         .route("/v1/stead/keys/{key_id}/revoke", post(keys::revoke))
+        .route("/v1/stead/vault/rotate", post(upkeep::post_rotate))
+        .route("/v1/stead/vault/check", post(upkeep::post_check))
+        .route("/v1/stead/vault/rewrap", post(upkeep::post_rewrap))
 }
 
 async fn health() -> &'static str {

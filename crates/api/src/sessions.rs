@@ -83,7 +83,7 @@ pub(crate) fn compose(
         environment_id: record.environment_id,
         metadata: record.metadata,
         resources: record.resources.into_iter().map(|mount| mount.resource).collect(),
-        vault_ids: Vec::new(),
+        vault_ids: record.vault_ids,
         budget: summary.budget.map(Cost::budget),
         usage: summary.totals.usage(active_ms),
         stats: Stats { active_seconds: seconds(active_ms), duration_seconds: seconds(until.since(created_at)) },

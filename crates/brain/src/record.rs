@@ -15,6 +15,9 @@ pub struct SessionRecord {
     pub agent: Snapshot,
     pub environment_id: EnvironmentId,
     pub resources: Vec<Mount>,
+    /// The vaults whose credentials it may use, in the order in which they are looked through.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vault_ids: Vec<String>,
 }
 
 /// A resource, and the bytes behind it.

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::audit::{Bounds, Spool};
 use crate::connection::Connection;
+use crate::keys::Keys;
 use crate::sandbox::{Sandbox, Terms};
 use crate::shared::{Shared, Timeouts};
 use crate::tasks::Tasks;
@@ -91,6 +92,7 @@ impl Bench {
             tasks: Tasks::default(),
             connections: AtomicU64::default(),
             crowd: Arc::default(),
+            keys: Keys::new(None),
         });
         let terms = Terms { session: Some("sesn_1".into()), policy, limits };
         let sandbox = Arc::new(Sandbox::new("sbx_1".into(), terms, &shared));

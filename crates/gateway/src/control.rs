@@ -4,13 +4,12 @@
 //! both sides saying which version of this they speak, and each question has one answer.
 
 mod client;
-mod frame;
 mod message;
 mod server;
 mod watch;
 
-pub use client::{Client, Error};
-pub use message::{Attach, Listed};
+pub use client::{Client, Error, KeyError};
+pub use message::{Attach, Fault, Listed};
 pub(crate) use server::listen;
 pub use watch::Watch;
 

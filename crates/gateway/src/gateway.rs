@@ -124,7 +124,8 @@ impl Gateway {
         Ok(self.sandbox(id)?.meter.usage())
     }
 
-    pub(crate) fn set(&self, settings: Settings) {
+    pub(crate) async fn set(&self, settings: Settings) {
+        self.shared.keys.find_at(settings.keys.clone()).await;
         *self.shared.settings.write() = Arc::new(settings);
     }
 

@@ -23,9 +23,11 @@ mod control;
 mod crowd;
 mod dns;
 mod entry;
+mod frame;
 mod gateway;
 mod held;
 mod host;
+mod keys;
 mod meter;
 mod names;
 mod pace;
@@ -49,8 +51,9 @@ mod web;
 #[cfg(test)]
 mod bench;
 
-pub use control::{Attach, Client, Error, Listed, Watch};
+pub use control::{Attach, Client, Error, Fault, KeyError, Listed, Watch};
 pub use host::{Host, HostPattern, Invalid, Name};
+pub use keys::{KeyNames, KeyPlace};
 pub use meter::Usage;
 pub use policy::{Limits, Policy};
 pub use resolve::{Resolve, SystemResolver, Unresolved};

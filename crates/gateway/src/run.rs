@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use parking_lot::RwLock;
+use secrecy::SecretString;
 use store::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Bounds, Spool};
 use crate::gateway::Gateway;
 use crate::held::Held;
+use crate::keys::Keys;
 use crate::shared::{Shared, Timeouts};
 use crate::tasks::Tasks;
 use crate::traces::AUDIT;
@@ -41,6 +43,8 @@ pub struct Options {
     pub audit_bytes: u64,
     /// How many of them are kept.
     pub audit_files: usize,
+    /// Keys of stored secrets that were handed over, in place of those that the settings tell of.
+    pub keys: Option<SecretString>,
     /// How long it stays when it serves no sandbox and nobody controls it. None for ever.
     pub idle: Option<Duration>,
 }
@@ -57,6 +61,7 @@ impl Options {
             names: NAMES,
             audit_bytes: 64 << 20,
             audit_files: 16,
+            keys: None,
             idle: Some(IDLE),
         }
     }
@@ -88,6 +93,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> Result<(), RunErr
         tasks: Tasks::default(),
         connections: AtomicU64::default(),
         crowd: Arc::default(),
+        keys: Keys::new(options.keys),
     });
     let listener = held.bind().map_err(unusable)?;
     let gateway = Arc::new(Gateway::new(Arc::clone(&shared)));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Class, class, is_opened, is_own, judged};
 use crate::host::Name;
-use crate::{Host, HostPattern};
+use crate::{Host, HostPattern, KeyPlace};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -23,6 +23,8 @@ pub struct Settings {
     pub package_hosts: Vec<HostPattern>,
     /// Certificates trusted besides the system's, once the gateway speaks TLS itself.
     pub extra_ca: Option<PathBuf>,
+    /// Where the keys of stored secrets are. None: no secret is sealed or opened.
+    pub keys: Option<KeyPlace>,
     /// Lets limited sandboxes offer Encrypted Client Hello. Its outer name is still compared; the inner one cannot be.
     pub encrypted_client_hello: bool,
 }

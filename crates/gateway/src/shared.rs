@@ -10,6 +10,7 @@ use store::Clock;
 
 use crate::audit::Spool;
 use crate::crowd::Crowd;
+use crate::keys::Keys;
 use crate::tasks::Tasks;
 use crate::{Resolve, Settings};
 
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     pub(crate) connections: AtomicU64,
     pub(crate) crowd: Arc<Crowd>,
+    pub(crate) keys: Keys,
 }
 
 impl Shared {

@@ -183,6 +183,7 @@ fn record(dice: &Dice) -> String {
         },
         environment_id: ENVIRONMENT,
         resources: Vec::new(),
+        vault_ids: Vec::new(),
     };
     serde_json::to_string(&record).unwrap_or_default()
 }

@@ -5,6 +5,7 @@ mod environments;
 mod limits;
 mod network;
 mod pool;
+mod vault;
 mod worker;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ pub(crate) use self::environments::Environments;
 pub(crate) use self::limits::Limits;
 pub(crate) use self::network::Network;
 pub(crate) use self::pool::Pool;
+pub(crate) use self::vault::Vault;
 pub(crate) use self::worker::Worker;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) network: Network,
     pub(crate) environments: Environments,
     pub(crate) pool: Pool,
+    pub(crate) vault: Vault,
     pub(crate) worker: Worker,
     pub(crate) oci: Oci,
     pub(crate) kubernetes: Kubernetes,
@@ -64,6 +67,7 @@ impl Default for Config {
             network: Network::default(),
             environments: Environments::default(),
             pool: Pool::default(),
+            vault: Vault::default(),
             worker: Worker::default(),
             oci: Oci::default(),
             kubernetes: Kubernetes::default(),
@@ -303,6 +307,7 @@ impl Config {
         self.network.check()?;
         self.environments.check()?;
         self.pool.check()?;
+        self.vault.check()?;
         self.worker.check()?;
         match self.sandbox {
             SandboxKind::Oci if self.oci.engine == Engine::Docker => self.oci.check(),

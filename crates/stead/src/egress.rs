@@ -62,7 +62,7 @@ impl Options {
         let network = &config.network;
         Self {
             data_dir: config.data_dir.clone(),
-            settings: network.settings(),
+            settings: network.settings(Some(config.vault.place(&config.data_dir))),
             egress: network.egress_mib.map(|mib| mib.saturating_mul(1 << 20)),
             connections: network.connections,
         }
@@ -76,6 +76,8 @@ struct Inner {
     place: Place,
     /// For what must be done, by whichever gateway.
     client: Client,
+    /// For questions about keys, which may take longer.
+    keeper: Client,
     /// For what matters only if there is a gateway.
     impatient: Client,
     settings: RwLock<Settings>,
@@ -94,6 +96,7 @@ impl Egress {
         let place = Place::new(data_dir);
         Self(Arc::new(Inner {
             client: Client::new(&place.directory),
+            keeper: Client::patient(&place.directory),
             impatient: Client::impatient(&place.directory),
             place,
             settings: RwLock::new(settings),
@@ -115,6 +118,12 @@ impl Egress {
             inner.adopt().await;
             inner.reopen().await;
         });
+    }
+
+    /// The gateway, which keeps the keys of stored secrets. One is started if none runs.
+    pub(crate) async fn keeper(&self) -> io::Result<&Client> {
+        self.0.ensure().await?;
+        Ok(&self.0.keeper)
     }
 
     /// Opens these too to environments that allow package managers: where the host's own get packages.

@@ -36,7 +36,7 @@ pub(crate) enum Command {
 }
 
 /// Where the keys are to be found.
-enum Reach {
+pub(crate) enum Reach {
     Store(AnyStore),
     /// The server that owns the data directory.
     Server(Client),
@@ -52,7 +52,7 @@ pub(crate) async fn run(command: &Command, config: &Config) -> anyhow::Result<()
 }
 
 /// The database itself where others may use it too; beside a server that has it for itself, that server.
-async fn find(config: &Config) -> anyhow::Result<Reach> {
+pub(crate) async fn find(config: &Config) -> anyhow::Result<Reach> {
     make_private(&config.data_dir)?;
     if let Some(Secret(url)) = &config.database_url {
         return Ok(Reach::Store(Arc::new(PostgresStore::connect(url, postgres(config)).await?)));

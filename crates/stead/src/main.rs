@@ -11,7 +11,9 @@ mod key;
 mod keys;
 mod models;
 mod others;
+mod secrets;
 mod server;
+mod vaults;
 mod worker;
 mod workshop;
 
@@ -51,6 +53,9 @@ enum Command {
     /// Make, list and revoke the keys of workers that serve a self-hosted environment
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Look after the keys of stored credentials
+    #[command(subcommand)]
+    Vault(vaults::Command),
     /// Print the API's OpenAPI document
     Openapi,
     /// Be the way out of sandboxes; servers start it
@@ -67,7 +72,7 @@ fn main() -> anyhow::Result<()> {
     // What the bus says of its connection is said by Stead itself, in its own words.
     let default = match arguments.command {
         // Who may do what has changed: that is told whoever has changed it.
-        Command::Keys(_) => "error,audit=info",
+        Command::Keys(_) | Command::Vault(_) => "error,audit=info",
         _ if quiet => "error",
         _ => "info,async_nats=warn",
     };
@@ -95,6 +100,7 @@ fn main() -> anyhow::Result<()> {
         Command::Doctor(ref flags) => runtime.block_on(doctor::run(&load(flags)?)),
         Command::Db(ref command) => runtime.block_on(db::run(command, &load(&config::Flags::default())?)),
         Command::Keys(ref command) => runtime.block_on(keys::run(command, &load(&config::Flags::default())?)),
+        Command::Vault(ref command) => runtime.block_on(vaults::run(command, &load(&config::Flags::default())?)),
         Command::Openapi => {
             print!("{}", api::openapi::document());
             Ok(())

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, JudgeKind};
 use crate::installation::{Installation, OpenError};
+use crate::secrets::Sealing;
 use crate::{key, models};
 
 /// How long requests that are being answered may take once the server stops.
@@ -94,7 +95,8 @@ impl Server {
             brain.listen(heard);
         }
         let stop = CancellationToken::new();
-        let app = App::new(brain.clone(), Key::new(&key), stop.clone());
+        let sealer = Sealing::new(installation.workshop.egress.clone(), installation.store.clone());
+        let app = App::new(brain.clone(), Key::new(&key), Arc::new(sealer), stop.clone());
         Ok(Self { address, key, key_is_new, brain, app, listener, stop, installation })
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct Workshop {
     /// Of sandboxes that are ready, for a backend that takes long to make them.
     pub(crate) pool: Option<Arc<Pool<Gvisor>>>,
     pub(crate) grounds: Arc<dyn Grounds>,
+    pub(crate) egress: Arc<Egress>,
 }
 
 impl Workshop {
@@ -33,7 +34,7 @@ impl Workshop {
         let backends::Made { sandbox, pool } = backends::sandbox(config, options, egress.clone()).await?;
         let grounds = grounds(config, &sandbox, &egress).await?;
         egress.look_after(&sandbox);
-        Ok(Self { directory, sandbox, pool, grounds })
+        Ok(Self { directory, sandbox, pool, grounds, egress })
     }
 }
 

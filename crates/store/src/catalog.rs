@@ -20,6 +20,9 @@ pub enum Kind {
     Work,
     /// What a worker of a self-hosted environment shows.
     EnvironmentKey,
+    Vault,
+    /// Of a vault, which is its parent.
+    Credential,
 }
 
 impl Kind {
@@ -32,6 +35,8 @@ impl Kind {
             Self::File => "file",
             Self::Work => "work",
             Self::EnvironmentKey => "environment_key",
+            Self::Vault => "vault",
+            Self::Credential => "credential",
         }
     }
 
@@ -44,6 +49,8 @@ impl Kind {
             Self::File,
             Self::Work,
             Self::EnvironmentKey,
+            Self::Vault,
+            Self::Credential,
         ];
         kinds.into_iter().find(|kind| kind.name() == name)
     }

@@ -117,6 +117,16 @@ impl Cluster {
         format!("postgres://stead@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// All of a database, as text.
+    pub fn dump(&self, database: &str) -> Result<String, String> {
+        let mut command = Command::new(self.programs.join("pg_dump"));
+        let output = command.arg("--dbname").arg(self.url(database)).output().map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// The directory of the server's own programs, such as `pgbench`.
     pub fn programs(&self) -> &Path {
         &self.programs

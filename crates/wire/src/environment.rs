@@ -157,7 +157,7 @@ fn is_address(text: &str) -> bool {
 }
 
 /// What ends in a number is none: some programs take it for an address.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let text = text.strip_suffix('.').unwrap_or(text);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(plain);

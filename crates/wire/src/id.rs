@@ -113,6 +113,8 @@ ids! {
     WorkspaceId "wrkspc_",
     RequestId "req_",
     WorkId "work_",
+    VaultId "vlt_",
+    CredentialId "vcrd_",
     /// Of an environment key; the key itself begins otherwise.
     KeyId "envkey_",
 }

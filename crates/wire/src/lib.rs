@@ -15,12 +15,14 @@ pub mod read;
 pub mod session;
 pub mod sse;
 mod time;
+pub mod vault;
 pub mod work;
 
 pub use error::Problem;
 pub use event::Event;
 pub use id::{
-    AgentId, EnvironmentId, EventId, FileId, KeyId, RequestId, ResourceId, SessionId, ThreadId, WorkId, WorkspaceId,
+    AgentId, CredentialId, EnvironmentId, EventId, FileId, KeyId, RequestId, ResourceId, SessionId, ThreadId, VaultId,
+    WorkId, WorkspaceId,
 };
 pub use read::Invalid;
 pub use time::Timestamp;

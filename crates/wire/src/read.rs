@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::Timestamp;
+
 /// A value that the API does not take, and where it stands: `tools.0.name`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
@@ -183,6 +185,13 @@ impl Read for bool {
 impl Read for u64 {
     fn read(value: Value, path: &str) -> Result<Self, Invalid> {
         value.as_u64().ok_or_else(|| Invalid::new(path, "Input should be a whole number, zero or above"))
+    }
+}
+
+impl Read for Timestamp {
+    fn read(value: Value, path: &str) -> Result<Self, Invalid> {
+        let text = String::read(value, path)?;
+        text.parse().map_err(|_| Invalid::new(path, "Input should be an RFC 3339 time, such as 2030-01-31T09:00:00Z"))
     }
 }
 

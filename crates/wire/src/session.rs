@@ -203,11 +203,14 @@ pub struct Create {
     pub metadata: Metadata,
     pub resources: Vec<FileRequest>,
     pub budget: Option<Budget>,
+    /// In the order in which they are looked through.
+    pub vault_ids: Vec<String>,
     pub initial_events: Vec<ClientEvent>,
 }
 
 pub const MAX_FILES: usize = 500;
 const MAX_INITIAL_EVENTS: usize = 50;
+const MAX_VAULTS: usize = 50;
 
 impl Read for Create {
     fn read(value: Value, path: &str) -> Result<Self, Invalid> {
@@ -232,9 +235,15 @@ impl Read for Create {
             ));
         }
         let budget = fields.optional("budget")?;
-        fields.unsupported("vault_ids")?;
+        let vault_ids: Vec<String> = fields.optional("vault_ids")?.unwrap_or_default();
+        if vault_ids.len() > MAX_VAULTS {
+            return Err(fields.invalid("vault_ids", format!("At most {MAX_VAULTS} vaults are allowed")));
+        }
+        if let Some(index) = (1..vault_ids.len()).find(|index| vault_ids[..*index].contains(&vault_ids[*index])) {
+            return Err(Invalid::new(format!("vault_ids.{index}"), "This vault is named before"));
+        }
         fields.end()?;
-        Ok(Self { agent, environment_id, title, metadata, resources, budget, initial_events })
+        Ok(Self { agent, environment_id, title, metadata, resources, budget, vault_ids, initial_events })
     }
 }
 
@@ -263,7 +272,8 @@ mod tests {
         for (extra, expected) in [
             (json!({"agent": {"id": "x"}}), "agent.type: Field required"),
             (json!({"budget": {"type": "limit"}}), "budget.max_list_cost: Field required"),
-            (json!({"vault_ids": ["vlt_1"]}), "vault_ids: This is not supported"),
+            (json!({"vault_ids": ["a", "b", "a"]}), "vault_ids.2: This vault is named before"),
+            (json!({"vault_ids": vec!["a"; 51]}), "vault_ids: At most 50 vaults"),
             (json!({"resources": [{"type": "memory_store"}]}), "resources.0: This is not supported"),
             (json!({"initial_events": [{"type": "user.interrupt"}]}), "initial_events.0.type: Only user.message"),
             (

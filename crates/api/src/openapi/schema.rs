@@ -1,5 +1,7 @@
 //! The schemas of `/openapi.json`.
 
+mod vaults;
+
 use serde_json::{Value, json};
 use wire::event::KINDS;
 
@@ -35,6 +37,7 @@ pub(super) fn schemas() -> Value {
             "environment_id": string(), "title": nullable(), "metadata": of("Metadata"),
             "resources": {"type": "array", "maxItems": 500, "items": of("FileResource")},
             "initial_events": {"type": "array", "maxItems": 50, "items": of("ClientEvent")}, "budget": budgeted(),
+            "vault_ids": {"type": "array", "maxItems": 50, "items": string()},
         }), &["agent", "environment_id"]),
         "SessionUpdate": object(json!({"title": nullable(), "metadata": of("Metadata"), "budget": budgeted(),
             "agent": object(json!({"tools": {"type": ["array", "null"], "maxItems": 256, "items": of("Tool")},
@@ -70,8 +73,13 @@ pub(super) fn schemas() -> Value {
     if let (Some(schemas), Value::Object(more)) = (schemas.as_object_mut(), of_workers()) {
         schemas.extend(more);
     }
+    if let (Some(schemas), Value::Object(more)) = (schemas.as_object_mut(), vaults::schemas()) {
+        schemas.extend(more);
+    }
     schemas["Policy"] = object(json!({"type": {"enum": ["always_allow", "always_ask", "auto"]}}), &["type"]);
-    for name in ["Agent", "Environment", "Session", "Event", "Resource", "Thread", "File", "Work"] {
+    for name in
+        ["Agent", "Environment", "Session", "Event", "Resource", "Thread", "File", "Work", "Vault", "Credential"]
+    {
         schemas[format!("{name}Page")] =
             object(json!({"data": {"type": "array", "items": of(name)}, "next_page": nullable()}), &["data"]);
     }

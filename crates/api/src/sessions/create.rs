@@ -15,7 +15,7 @@ use crate::documents::{find, missing, parse};
 use crate::idempotency::Once;
 use crate::reply::{Outcome, Refused, Text, json, unexpected};
 use crate::resources::copy;
-use crate::{agents, environments};
+use crate::{agents, environments, vaults};
 
 pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Body<Create>) -> Outcome {
     let agent = find_agent(&app, &create).await?;
@@ -26,6 +26,7 @@ pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Bod
     if is_self_hosted && !create.resources.is_empty() {
         return Err(no_resources(environment.id).into());
     }
+    let vaults = vaults::check_all(&app, &create.vault_ids).await?;
     let id = SessionId::from_bits(app.bits());
     let now = app.now();
     let copies = copy::all(&app, id, create.resources, now).await?;
@@ -44,6 +45,7 @@ pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Bod
         agent: Snapshot::from(&agent),
         environment_id: environment.id,
         resources: copies.iter().map(|copy| copy.mount.clone()).collect(),
+        vault_ids: create.vault_ids.clone(),
     };
     let document = Document {
         parent: Some(agent.id.to_string()),
@@ -63,6 +65,7 @@ pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Bod
         runnable: state.is_runnable(),
         changes: [required, Change::Insert(document), once.remember_of(id, now, &answer)]
             .into_iter()
+            .chain(vaults)
             .chain(files)
             .chain(work.into_iter().flatten())
             .collect(),
@@ -72,6 +75,7 @@ pub(crate) async fn create(State(app): State<App>, once: Once, Body(create): Bod
         // It was archived or deleted a moment ago.
         Err(Error::NotFound) => {
             find_environment(&app, &create.environment_id).await?;
+            vaults::check_all(&app, &create.vault_ids).await?;
             return Err(missing(Kind::Environment, &create.environment_id).into());
         }
         Err(error) => return Err(unexpected(error)),

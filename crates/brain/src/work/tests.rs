@@ -51,6 +51,7 @@ fn record() -> SessionRecord {
         agent: serde_json::from_value(agent).unwrap(),
         environment_id: ENVIRONMENT,
         resources: Vec::new(),
+        vault_ids: Vec::new(),
     }
 }
 

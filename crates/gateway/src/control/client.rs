@@ -5,15 +5,17 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
+use vault::{Place, Sealed};
 
-use super::frame::{self, receive, send};
-use super::message::{Answer, Attach, Listed, PROTOCOL, Request, agreed};
+use super::message::{Answer, Attach, Exposed, Fault, Listed, PROTOCOL, Request, agreed};
 use super::watch::Watch;
 use super::way;
-use crate::{Policy, Settings, SocketKind, Usage};
+use crate::frame::{self, receive, send};
+use crate::{KeyNames, Policy, Settings, SocketKind, Usage};
 
 /// How long to wait before each attempt. Together they outlast the start of a gateway.
 const PAUSES: &[Duration] =
@@ -22,7 +24,7 @@ const PAUSES: &[Duration] =
 /// A connection that was kept may be to a gateway that has ended: the second attempt is with a new one.
 const NO_PAUSES: &[Duration] = &[Duration::ZERO, Duration::ZERO];
 
-/// For one question. Nothing that is asked takes long.
+/// For what takes no time but for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const SILENT: &str = "it does not answer";
@@ -40,11 +42,22 @@ pub enum Error {
     Confused,
 }
 
+/// Why nothing was done with a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error(transparent)]
+    Control(#[from] Error),
+    #[error("{message}")]
+    Faulty { fault: Fault, message: String },
+}
+
 /// A gateway, reached by its directory. A connection that breaks is made again, and what was asked is asked again:
 /// every request may be repeated.
 pub struct Client {
     directory: PathBuf,
     pauses: &'static [Duration],
+    /// For one question.
+    patience: Duration,
     /// None while a question is under way, so that one that is given up takes its connection with it.
     connection: Mutex<Option<UnixStream>>,
 }
@@ -52,12 +65,17 @@ pub struct Client {
 impl Client {
     /// Connects when something is asked.
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), pauses: PAUSES, connection: Mutex::new(None) }
+        Self { directory: directory.to_owned(), pauses: PAUSES, patience: PATIENCE, connection: Mutex::new(None) }
     }
 
     /// Waits for no gateway that may be about to start: where nobody is there, it says so at once.
     pub fn impatient(directory: &Path) -> Self {
         Self { pauses: NO_PAUSES, ..Self::new(directory) }
+    }
+
+    /// For questions about keys, which may be at a provider far away.
+    pub fn patient(directory: &Path) -> Self {
+        Self { patience: 3 * PATIENCE, ..Self::new(directory) }
     }
 
     /// Tries once whether a gateway is there that speaks this protocol, and tells later when it is no more.
@@ -106,6 +124,61 @@ impl Client {
         }
     }
 
+    pub async fn key_names(&self) -> Result<KeyNames, KeyError> {
+        match self.ask_keys(&Request::KeyNames).await? {
+            Answer::KeyNames { names } => Ok(names),
+            _ => Err(Error::Confused.into()),
+        }
+    }
+
+    /// Has the first key made, unless there is one.
+    pub async fn generate_key(&self) -> Result<(), KeyError> {
+        match self.ask_keys(&Request::GenerateKey).await? {
+            Answer::Done => Ok(()),
+            _ => Err(Error::Confused.into()),
+        }
+    }
+
+    /// Has a key made that seals from now on. Not to be asked again without a look at the names: it may have been done.
+    pub async fn rotate_key(&self) -> Result<String, KeyError> {
+        match self.ask_keys(&Request::RotateKey).await? {
+            Answer::Key { name } => Ok(name),
+            _ => Err(Error::Confused.into()),
+        }
+    }
+
+    pub async fn seal(&self, place: &Place, secret: &SecretString) -> Result<Sealed, KeyError> {
+        let request = Request::Seal { place: place.clone(), secret: Exposed(secret.clone()) };
+        match self.ask_keys(&request).await? {
+            Answer::Sealed { sealed } => Ok(sealed),
+            _ => Err(Error::Confused.into()),
+        }
+    }
+
+    /// The same secret under the key that seals now. None if it is already.
+    pub async fn rewrap(&self, place: &Place, sealed: &Sealed) -> Result<Option<Sealed>, KeyError> {
+        match self.ask_keys(&Request::Rewrap { place: place.clone(), sealed: sealed.clone() }).await? {
+            Answer::Sealed { sealed } => Ok(Some(sealed)),
+            Answer::Done => Ok(None),
+            _ => Err(Error::Confused.into()),
+        }
+    }
+
+    /// Whether it opens in its place.
+    pub async fn check(&self, place: &Place, sealed: &Sealed) -> Result<(), KeyError> {
+        match self.ask_keys(&Request::Check { place: place.clone(), sealed: sealed.clone() }).await? {
+            Answer::Done => Ok(()),
+            _ => Err(Error::Confused.into()),
+        }
+    }
+
+    async fn ask_keys(&self, request: &Request) -> Result<Answer, KeyError> {
+        match self.ask(request, &[]).await? {
+            Answer::Faulty { fault, message } => Err(KeyError::Faulty { fault, message }),
+            answer => Ok(answer),
+        }
+    }
+
     /// Ends the gateway, and with it every sandbox's way out.
     pub async fn stop(&self) -> Result<(), Error> {
         self.order(&Request::Stop, &[]).await
@@ -131,7 +204,7 @@ impl Client {
                 let answer = exchange(&stream, request, descriptors).await?;
                 Ok::<_, Failure>((stream, answer))
             };
-            why = match timeout(PATIENCE, asked).await {
+            why = match timeout(self.patience, asked).await {
                 Ok(Ok((stream, answer))) => {
                     *connection = Some(stream);
                     return match answer {

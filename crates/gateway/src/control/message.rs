@@ -1,12 +1,14 @@
 //! What is asked and answered.
 
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use vault::{Place, Sealed};
 
-use crate::{Limits, Policy, Settings, SocketKind, Usage};
+use crate::{KeyNames, Limits, Policy, Settings, SocketKind, Usage};
 
 /// The version that is spoken, and the one before it that is spoken too: a server that was brought up to date finds the
 /// gateway of the old one.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 const OLDEST: u32 = 1;
 
 /// The version for a connection with one who speaks up to `theirs`. None if there is none.
@@ -42,14 +44,85 @@ pub struct Listed {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
 pub(super) enum Request {
-    Hello { protocol: u32 },
+    Hello {
+        protocol: u32,
+    },
     Attach(Attach),
-    Update { sandbox: String, policy: Policy },
-    Detach { sandbox: String },
+    Update {
+        sandbox: String,
+        policy: Policy,
+    },
+    Detach {
+        sandbox: String,
+    },
     List,
-    Settings { settings: Settings },
-    Usage { sandbox: String },
+    Settings {
+        settings: Settings,
+    },
+    Usage {
+        sandbox: String,
+    },
     Stop,
+    KeyNames,
+    GenerateKey,
+    RotateKey,
+    Seal {
+        place: Place,
+        secret: Exposed,
+    },
+    Rewrap {
+        place: Place,
+        sealed: Sealed,
+    },
+    /// Whether it opens. What is in it is not told.
+    Check {
+        place: Place,
+        sealed: Sealed,
+    },
+}
+
+/// A secret on its way to where it is sealed. It travels in this direction alone.
+#[derive(Debug, Clone)]
+pub(super) struct Exposed(pub(super) SecretString);
+
+impl Serialize for Exposed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose_secret())
+    }
+}
+
+impl<'de> Deserialize<'de> for Exposed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+/// Why nothing was done with a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// There is none yet.
+    NoKey,
+    /// It was sealed with a key that is not among those here.
+    UnknownKey,
+    /// It was changed, or belongs elsewhere.
+    Damaged,
+    /// An operator has to mend it.
+    Unusable,
+    /// It may work the next time.
+    Provider,
+}
+
+impl From<&vault::Error> for Fault {
+    fn from(error: &vault::Error) -> Self {
+        match error {
+            vault::Error::NoKey => Self::NoKey,
+            vault::Error::UnknownKey(_) => Self::UnknownKey,
+            vault::Error::Damaged => Self::Damaged,
+            vault::Error::Unusable(_) => Self::Unusable,
+            vault::Error::Provider(_) => Self::Provider,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,6 +132,10 @@ pub(super) enum Answer {
     Done,
     List { sandboxes: Vec<Listed> },
     Usage { usage: Usage },
+    KeyNames { names: KeyNames },
+    Key { name: String },
+    Sealed { sealed: Sealed },
+    Faulty { fault: Fault, message: String },
     Refused { message: String },
 }
 

@@ -8,8 +8,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
-use super::frame::{self, receive, send};
-use super::message::{Answer, PROTOCOL, Request, agreed};
+use super::message::{Answer, Fault, PROTOCOL, Request, agreed};
+use crate::frame::{self, receive, send};
 use crate::gateway::{Gateway, Refused};
 
 /// For a connection to say which version it speaks.
@@ -54,6 +54,7 @@ async fn serve(gateway: Arc<Gateway>, stream: UnixStream, _place: OwnedSemaphore
             return;
         }
     }
+    let keys = &gateway.shared.keys;
     loop {
         let (request, descriptors) = match receive::<Request>(&stream).await {
             Ok(received) => received,
@@ -74,11 +75,22 @@ async fn serve(gateway: Arc<Gateway>, stream: UnixStream, _place: OwnedSemaphore
             }
             Request::List => Ok(Answer::List { sandboxes: gateway.list() }),
             Request::Settings { settings } => {
-                gateway.set(settings);
+                gateway.set(settings).await;
                 Ok(Answer::Done)
             }
             Request::Usage { sandbox } => gateway.usage(&sandbox).map(|usage| Answer::Usage { usage }),
             Request::Stop => Ok(Answer::Done),
+            Request::KeyNames => Ok(told(keys.names().await.map(|names| Answer::KeyNames { names }))),
+            Request::GenerateKey => Ok(told(keys.generate().await.map(|()| Answer::Done))),
+            Request::RotateKey => Ok(told(keys.rotate().await.map(|name| Answer::Key { name }))),
+            Request::Seal { place, secret } => {
+                Ok(told(keys.seal(&place, &secret.0).await.map(|sealed| Answer::Sealed { sealed })))
+            }
+            Request::Rewrap { place, sealed } => {
+                let wrapped = keys.rewrap(&place, &sealed).await;
+                Ok(told(wrapped.map(|wrapped| wrapped.map_or(Answer::Done, |sealed| Answer::Sealed { sealed }))))
+            }
+            Request::Check { place, sealed } => Ok(told(keys.check(&place, &sealed).await.map(|()| Answer::Done))),
         };
         let answer = answered.unwrap_or_else(|Refused(message)| Answer::Refused { message });
         if let Err(error) = send(&stream, &answer, &[]).await {
@@ -90,6 +102,11 @@ async fn serve(gateway: Arc<Gateway>, stream: UnixStream, _place: OwnedSemaphore
             return;
         }
     }
+}
+
+/// What became of a question about keys.
+fn told(answer: Result<Answer, vault::Error>) -> Answer {
+    answer.unwrap_or_else(|error| Answer::Faulty { fault: Fault::from(&error), message: error.to_string() })
 }
 
 /// Whether there is a version that both speak.

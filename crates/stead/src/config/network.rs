@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use gateway::{HostPattern, Name, Settings};
+use gateway::{HostPattern, KeyPlace, Name, Settings};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -54,13 +54,14 @@ impl Network {
     }
 
     /// As the gateway is told.
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self, keys: Option<KeyPlace>) -> Settings {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Settings {
             allow_private: self.allow_private.clone(),
             hosts: self.hosts.clone(),
             package_hosts: self.package_hosts.clone(),
             extra_ca: self.extra_ca.as_ref().map(absolute),
+            keys,
             encrypted_client_hello: self.encrypted_client_hello,
         }
     }
@@ -94,13 +95,13 @@ mod tests {
             "Other.Internal." = "fd00:1::7"
         "#;
         let network = load(text).unwrap();
-        let settings = network.settings();
+        let settings = network.settings(None);
         assert_eq!(settings.allow_private, ["10.1.0.0/16".parse().unwrap(), "fd00:1::/64".parse::<IpNet>().unwrap()]);
         let hosts: Vec<_> = settings.hosts.iter().map(|(name, address)| (name.as_str(), address.to_string())).collect();
         assert_eq!(hosts, [("name.internal", "127.0.0.1".to_owned()), ("other.internal", "fd00:1::7".to_owned())]);
         assert_eq!(settings.package_hosts.len(), 2);
         assert_eq!((network.egress_mib, network.connections), (Some(100), 256));
-        assert_eq!(load("").unwrap().settings(), Settings::default());
+        assert_eq!(load("").unwrap().settings(None), Settings::default());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use gateway::Options;
+use rustix::process::DumpableBehavior;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +55,9 @@ fn close_inherited() -> io::Result<()> {
 /// Runs until it is told to end, or is of no use to anybody any more.
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     allow_descriptors();
+    // It has secrets in its memory: nobody who is not root may trace it, and no dump of it is written.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .context("the process cannot be closed to others")?;
     let data_dir = std::path::absolute(&arguments.data_dir).context("the data directory has no absolute path")?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

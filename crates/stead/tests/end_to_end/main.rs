@@ -27,4 +27,5 @@ mod server;
 mod serving;
 mod stream;
 mod traces;
+mod vaults;
 mod workers;

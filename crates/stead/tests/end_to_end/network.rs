@@ -5,7 +5,7 @@ mod web;
 
 use std::fs;
 
-use rustix::process::{Pid, Signal, getsid, kill_process};
+use rustix::process::{Signal, getsid, kill_process};
 use serde_json::{Value, json};
 
 use self::web::{WORDS, Web};
@@ -28,19 +28,6 @@ async fn unrestricted(client: &Client) -> String {
     session(client, json!({"type": "unrestricted"})).await
 }
 
-/// The gateway of this place, if it runs.
-fn gateway(place: &Place) -> Option<Pid> {
-    let written = fs::read_to_string(place.data().join("gateway/lock")).ok()?;
-    Pid::from_raw(written.trim().parse().ok()?).filter(|pid| is_gateway(*pid, place))
-}
-
-/// No other process, though it may have come to the same number.
-fn is_gateway(pid: Pid, place: &Place) -> bool {
-    let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-    let line = String::from_utf8(line).unwrap();
-    line.contains("gateway") && line.contains(place.data().to_str().unwrap())
-}
-
 fn audit(place: &Place) -> Vec<Value> {
     let file = place.data().join("gateway/audit/audit-00000001.jsonl");
     let text = fs::read_to_string(file).unwrap_or_default();
@@ -58,7 +45,7 @@ async fn a_command_reaches_a_host_and_that_is_on_record() {
     let record = audit(&place).into_iter().find(|record| record["host"] == "name.internal").unwrap();
     assert_eq!((&record["verdict"], &record["session"]), (&json!("allow"), &json!(session)));
 
-    let pid = gateway(&place).unwrap();
+    let pid = place.gateway().unwrap();
     let told = both(&place.run(&["doctor"]).await);
     let line = told.lines().find(|line| line.starts_with("gateway")).unwrap_or_else(|| panic!("{told}"));
     let expected = format!("runs as process {}, sandboxes served: 1; its audit records", pid.as_raw_nonzero());
@@ -152,10 +139,10 @@ async fn a_gateway_that_is_killed_is_followed_by_another_that_serves_the_same_sa
     let command = format!("curl -sS -m 20 {}", web.url("name.internal"));
     assert_eq!(does(&server.client, &session, &command).await, WORDS);
     for _ in 0..2 {
-        let before = gateway(&place).unwrap();
+        let before = place.gateway().unwrap();
         kill_process(before, Signal::KILL).unwrap();
         assert_eq!(does(&server.client, &session, &command).await, WORDS, "{}", place.log());
-        assert_ne!(gateway(&place).unwrap(), before);
+        assert_ne!(place.gateway().unwrap(), before);
     }
     server.client.delete(&format!("/v1/sessions/{session}")).await;
 }
@@ -168,7 +155,7 @@ async fn sandboxes_and_gateway_live_on_while_no_server_runs_and_the_next_one_tak
     let url = web.url("name.internal");
     let later = format!("X=kept; (sleep 5; curl -sS -m 20 {url}) > /tmp/later 2>&1 & echo begun");
     assert_eq!(does(&server.client, &session, &later).await, "begun");
-    let before = gateway(&place).unwrap();
+    let before = place.gateway().unwrap();
     assert!(server.terminate().await, "{}", place.log());
     assert_eq!(web.heard(), 0, "the server took too long to stop");
     eventually("the sandbox reaches its host", async || (web.heard() == 1).then_some(())).await;
@@ -176,7 +163,7 @@ async fn sandboxes_and_gateway_live_on_while_no_server_runs_and_the_next_one_tak
     let server = place.serve().await;
     assert_eq!(does(&server.client, &session, "wait; cat /tmp/later; echo $X").await, format!("{WORDS}\nkept"));
     assert_eq!(does(&server.client, &session, &format!("curl -sS -m 20 {url}")).await, WORDS);
-    assert_eq!(gateway(&place), Some(before));
+    assert_eq!(place.gateway(), Some(before));
     server.client.delete(&format!("/v1/sessions/{session}")).await;
 }
 
@@ -187,7 +174,7 @@ async fn a_gateway_knows_nothing_of_the_servers_keys_and_ends_with_the_data_dire
     let session = unrestricted(&server.client).await;
     let command = format!("curl -sS -m 20 {}", web.url("name.internal"));
     assert_eq!(does(&server.client, &session, &command).await, WORDS);
-    let pid = gateway(&place).unwrap();
+    let pid = place.gateway().unwrap();
     assert_eq!(getsid(Some(pid)).unwrap(), pid, "it leads a session of its own");
     let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap();
     let environment = String::from_utf8(environment).unwrap();
@@ -196,7 +183,7 @@ async fn a_gateway_knows_nothing_of_the_servers_keys_and_ends_with_the_data_dire
     drop(server);
     place.end_sandboxes();
     fs::remove_dir_all(place.data()).unwrap();
-    eventually("the gateway ends", async || (!is_gateway(pid, &place)).then_some(())).await;
+    eventually("the gateway ends", async || (!place.is_gateway(pid)).then_some(())).await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hands::Sandbox;
 use hands::namespace::{Namespace, Options};
+use rustix::process::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::postgres::Cluster;
@@ -190,6 +191,19 @@ impl Place {
     /// The data directory's own id, by which other nodes know it.
     pub(crate) fn id(&self) -> String {
         std::fs::read_to_string(self.data().join("directory_id")).unwrap()
+    }
+
+    /// The gateway of this place, if it runs.
+    pub(crate) fn gateway(&self) -> Option<Pid> {
+        let written = std::fs::read_to_string(self.data().join("gateway/lock")).ok()?;
+        Pid::from_raw(written.trim().parse().ok()?).filter(|pid| self.is_gateway(*pid))
+    }
+
+    /// No other process, though it may have come to the same number.
+    pub(crate) fn is_gateway(&self, pid: Pid) -> bool {
+        let line = std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
+        let line = String::from_utf8(line).unwrap();
+        line.contains("gateway") && line.contains(self.data().to_str().unwrap())
     }
 
     /// Whether the session's sandbox is here.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::agent::does;
 use crate::client::{Client, PATIENCE, eventually};
 use crate::network::web::{WORDS, Web};
-use crate::network::{gateway, place, session};
+use crate::network::{place, session};
 
 /// Seconds within which a request is answered that waits for nobody: less than the gateway waits for a head.
 const AT_ONCE: u32 = 8;
@@ -107,7 +107,7 @@ async fn one_who_takes_all_connections_leaves_some_for_others() {
             count.send_replace(kept.len());
         }
     });
-    let pid = gateway(&place).unwrap();
+    let pid = place.gateway().unwrap();
     allow(pid, 300);
     assert_eq!(does(&server.client, &greedy, &tunnels).await, "begun");
     // About half of what 300 descriptors are good for.

@@ -21,7 +21,7 @@ const MOST: usize = 4 << 20;
 const MOST_DESCRIPTORS: usize = 32;
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error("a frame of {0} bytes is over the limit of {MOST}")]
     TooLarge(usize),
     #[error("more descriptors than the {MOST_DESCRIPTORS} that one frame may carry")]
@@ -35,7 +35,7 @@ pub(super) enum Error {
 }
 
 /// Not to be given up half way: the rest would be taken for a frame.
-pub(super) async fn send(
+pub(crate) async fn send(
     stream: &UnixStream,
     frame: &impl Serialize,
     descriptors: &[BorrowedFd<'_>],
@@ -76,7 +76,7 @@ fn send_some(stream: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) 
 }
 
 /// Takes nothing beyond the frame. Not to be given up half way either.
-pub(super) async fn receive<T: DeserializeOwned>(stream: &UnixStream) -> Result<(T, Vec<OwnedFd>), Error> {
+pub(crate) async fn receive<T: DeserializeOwned>(stream: &UnixStream) -> Result<(T, Vec<OwnedFd>), Error> {
     let mut descriptors = Vec::new();
     let mut head = [0; 4];
     fill(stream, &mut head, &mut descriptors).await?;
